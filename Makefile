@@ -1,0 +1,46 @@
+# What people type: make demo, make test. Each sets up everything it needs in .venv by itself.
+# Needs make and Python 3.11, 3.12 or 3.13; uv is taken from PATH or installed into .uv.
+
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
+	"$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && { echo $$p; break; }; done)
+UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
+RUN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint format bench clean
+
+help:  ## show this
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
+
+install: .venv/.installed  ## set up .venv
+
+demo: .venv/.installed  ## a call becomes emotion events, in about a minute
+	@$(RUN)/streamer demo
+
+test: .venv/.installed  ## run every test
+	$(RUN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+lint: .venv/.installed  ## ruff and mypy, strict
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+	$(RUN)/mypy
+
+format: .venv/.installed  ## format the code
+	$(RUN)/ruff check --fix .
+	$(RUN)/ruff format .
+
+bench: .venv/.installed  ## measure the feature code against librosa, in ratios
+	$(RUN)/python benchmarks/features.py
+
+clean:  ## remove what make set up
+	rm -rf .venv .uv .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
+
+.venv/.installed: pyproject.toml clients/python/pyproject.toml uv.lock | $(filter .uv/bin/uv,$(UV))
+	@test -n "$(PYTHON)" || { echo "make: needs Python 3.11, 3.12 or 3.13 on PATH; found none" >&2; exit 1; }
+	$(UV) sync --locked --quiet --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')"
+	@touch $@
+
+.uv/bin/uv:
+	@test -n "$(PYTHON)" || { echo "make: needs Python 3.11, 3.12 or 3.13 on PATH; found none" >&2; exit 1; }
+	@$(PYTHON) -m venv .uv || { echo "make: $(PYTHON) cannot make environments; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	.uv/bin/pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'

@@ -1,0 +1,303 @@
+"""The events as they stand on the bus: CloudEvents 1.0 in structured JSON.
+
+One frozen struct per kind of message, in the order of the topics of the manual. The server builds its events from
+these very types, so what it sends and what a client reads cannot drift apart. This file must never import anything
+heavier than msgspec: a client that only reads events pays for nothing else.
+
+Reading is lenient where the schema may grow (unknown fields are ignored, an unknown event type becomes
+:class:`UnknownEvent`) and strict where a known field has the wrong type.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+import msgspec
+
+CONTENT_TYPE = "application/cloudevents+json"
+EMOTIONS = ("neutral", "happy", "sad", "angry", "fear", "disgust")
+"""Labels of the default model, in the order of its output."""
+
+
+class Cut(StrEnum):
+    """Why an utterance ended where it did."""
+
+    SILENCE = "silence"
+    MAX_LENGTH = "max_length"
+    GAP = "gap"
+    END_OF_CALL = "end_of_call"
+
+
+class Status(StrEnum):
+    """What a node says of itself."""
+
+    ONLINE = "online"
+    DRAINING = "draining"
+    OFFLINE = "offline"
+
+
+class Severity(StrEnum):
+    """How urgent an alert is; also the last level of its topic."""
+
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+class CallRef(msgspec.Struct, frozen=True):
+    """Which call an event belongs to."""
+
+    id: str
+    """The platform's id, made safe for topics; a pseudonym where it looked like a telephone number."""
+    tenant: str = "default"
+    dialect: str = "native"
+    labels: dict[str, str] = {}
+
+
+class Speaker(msgspec.Struct, frozen=True):
+    """Whose audio it was."""
+
+    role: str
+    """``customer``, ``agent`` or ``unknown``."""
+    channel: int
+
+
+class Utterance(msgspec.Struct, frozen=True):
+    """Where the utterance lies on the call's media clock."""
+
+    n: int
+    """Counts from 1 per role of a call."""
+    start_ms: int
+    end_ms: int
+    speech_ms: int
+    """Time inside the utterance that the VAD called speech."""
+    cut: Cut | None
+    """Null in a partial: the utterance goes on."""
+
+
+class Emotion(msgspec.Struct, frozen=True):
+    """The verdict. Scores are calibrated probabilities that sum to 1 within rounding."""
+
+    top: str
+    confidence: float
+    """The score of ``top``, 0 to 1."""
+    uncertain: bool
+    """True below the model's calibrated threshold: treat ``top`` as no verdict then."""
+    scores: dict[str, float]
+
+
+class Quality(msgspec.Struct, frozen=True):
+    """How good the audio was that the verdict rests on."""
+
+    snr_db: float
+    """Level of speech over level of the silence around it, in dB."""
+    clipped: float
+    """Share of samples at full scale, 0 to 1."""
+    lost_ms: int
+    """Media time that never arrived and was filled with silence."""
+
+
+class ModelRef(msgspec.Struct, frozen=True):
+    """Which model spoke."""
+
+    name: str
+    version: str
+    sha256: str
+
+
+class Latency(msgspec.Struct, frozen=True):
+    """What the verdict took after the last spoken sample, in ms by stage."""
+
+    hangover_ms: int
+    queue_ms: float
+    compute_ms: float
+
+
+class UtteranceData(msgspec.Struct, frozen=True):
+    """Payload of an utterance or partial event."""
+
+    call: CallRef
+    speaker: Speaker
+    utterance: Utterance
+    emotion: Emotion
+    quality: Quality
+    model: ModelRef
+    latency: Latency
+
+
+class StateData(msgspec.Struct, frozen=True):
+    """Payload of the retained state of a live call."""
+
+    call: CallRef
+    status: Literal["live"]
+    roles: tuple[str, ...]
+    analysed: tuple[str, ...]
+    notice: bool
+    """Whether the person has been told (AI Act art. 50(3))."""
+    lawful_basis: str = ""
+    """Stated by the operator where a worker's channel is analysed."""
+
+
+class SpeakerSummary(msgspec.Struct, frozen=True):
+    """What one party did in the call. Names no emotion; lawful for every role."""
+
+    role: str
+    channel: int
+    analysed: bool
+    utterances: int
+    talk_ms: int
+    silence_ms: int
+    loudness_dbfs: float | None
+    """Mean level of the speech, dB relative to full scale; null where nobody spoke."""
+    syllables_per_s: float | None
+    """Rough speech rate: syllable nuclei per second of speech; null under 1 s of speech."""
+    lost_ms: int
+    emotions: dict[str, int] = {}
+    """Certain verdicts by emotion; empty for a role that is not analysed."""
+
+
+class EndedData(msgspec.Struct, frozen=True):
+    """Payload of the summary of a call."""
+
+    call: CallRef
+    duration_ms: int
+    utterances: int
+    """Utterance events of the call, all roles."""
+    overlap_ms: int
+    """Both parties speaking at once."""
+    reason: str
+    """``stop``, ``disconnected``, ``idle``, ``draining``, ``error`` or ``withdrawn``."""
+    speakers: tuple[SpeakerSummary, ...]
+
+
+class AlertData(msgspec.Struct, frozen=True):
+    """Payload of a compliance alert."""
+
+    call: CallRef
+    rule: str
+    severity: Severity
+    role: str
+    message: str
+    """One sentence a supervisor can act on."""
+    utterances: tuple[str, ...]
+    """Ids of the utterance events behind the alert."""
+
+
+class StatusData(msgspec.Struct, frozen=True):
+    """Payload of a node's retained status."""
+
+    node: str
+    status: Status
+    version: str = ""
+
+
+class _Envelope(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=False):
+    """Attributes of CloudEvents 1.0 (https://github.com/cloudevents/spec) that every event here carries."""
+
+    specversion: str = "1.0"
+    id: str
+    """Stable: a redelivery carries the same id. De-duplicate by it."""
+    source: str
+    subject: str
+    time: str
+    """UTC, RFC 3339, milliseconds."""
+    datacontenttype: str = "application/json"
+
+
+class _Sequenced(_Envelope, frozen=True, kw_only=True):
+    sequence: str
+    """Zero-padded number that sorts as text (CloudEvents extension ``sequence``)."""
+
+
+class UtteranceEvent(_Sequenced, frozen=True, kw_only=True, tag="emotion-streamer.utterance.v1"):
+    """Final verdict of an utterance."""
+
+    data: UtteranceData
+
+
+class PartialEvent(_Sequenced, frozen=True, kw_only=True, tag="emotion-streamer.partial.v1"):
+    """Rolling verdict inside a long utterance that is still going on."""
+
+    data: UtteranceData
+
+
+class StateEvent(_Envelope, frozen=True, kw_only=True, tag="emotion-streamer.state.v1"):
+    """A call is live."""
+
+    data: StateData
+
+
+class EndedEvent(_Envelope, frozen=True, kw_only=True, tag="emotion-streamer.ended.v1"):
+    """Summary of a call."""
+
+    data: EndedData
+
+
+class AlertEvent(_Envelope, frozen=True, kw_only=True, tag="emotion-streamer.alert.v1"):
+    """A compliance rule fired."""
+
+    data: AlertData
+
+
+class StatusEvent(_Envelope, frozen=True, kw_only=True, tag="emotion-streamer.status.v1"):
+    """A node came, drains or went."""
+
+    data: StatusData
+
+
+class UnknownEvent(msgspec.Struct, frozen=True):
+    """An event of a type that this version does not know; kept whole in ``raw``."""
+
+    type: str
+    id: str
+    raw: bytes = b""
+
+
+Event = UtteranceEvent | PartialEvent | StateEvent | EndedEvent | AlertEvent | StatusEvent
+
+
+class EventError(ValueError):
+    """A payload that is no event of ours; the message says what is wrong with it."""
+
+
+class _Probe(msgspec.Struct):
+    type: str
+    id: str
+
+
+_event_decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
+_probe_decoder = msgspec.json.Decoder(_Probe)
+_encoder = msgspec.json.Encoder()
+_KNOWN = frozenset(str(kind.__struct_config__.tag) for kind in Event.__args__)
+
+
+def decode(payload: bytes | str) -> Event | UnknownEvent:
+    """Read one structured CloudEvent.
+
+    Raises
+    ------
+    EventError
+        The payload is not JSON, lacks a required field, or a known field has the wrong type.
+    """
+    try:
+        return _event_decoder.decode(payload)
+    except msgspec.DecodeError as problem:
+        raw = payload.encode() if isinstance(payload, str) else payload
+        try:
+            probe = _probe_decoder.decode(raw)
+        except msgspec.DecodeError:
+            probe = None
+        if probe is not None and probe.type not in _KNOWN:
+            return UnknownEvent(type=probe.type, id=probe.id, raw=raw)
+        raise EventError(f"got {len(raw)} bytes that are no emotion-streamer event: {problem}") from problem
+
+
+def encode(event: Event) -> bytes:
+    """Return the structured JSON of an event, UTF-8, one line."""
+    return _encoder.encode(event)
+
+
+def event_type(event: Event) -> str:
+    """Return the CloudEvents ``type`` of an event."""
+    return str(event.__struct_config__.tag)
