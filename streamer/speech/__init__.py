@@ -1,0 +1,1 @@
+"""Where somebody speaks, and where an utterance begins and ends."""
