@@ -1,0 +1,391 @@
+"""One connection to the broker: opened, used, closed, with every way it can fail said in words.
+
+On aiomqtt, whose `publish` tells neither the reason code of an acknowledgement nor that the broker closed the
+connection before it answered; both are added here, on its hooks (aiomqtt 2.5, hence `<3` among the dependencies). This
+file must never connect again by itself and never keep a message: both are for those above it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from pathlib import Path
+from typing import Any, Final, Literal
+from urllib.parse import urlsplit
+
+import aiomqtt
+import msgspec
+from paho.mqtt.client import MQTT_ERR_SUCCESS, Client, ConnectFlags, DisconnectFlags
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from streamer.bus.cloudevents import Outgoing
+from streamer.errors import StreamerError
+
+_KEEPALIVE_S: Final = 20
+_CLOSE_S: Final = 2.0
+_MOST_IN_FLIGHT: Final = 65535
+_SESSION_TAKEN_OVER: Final = 0x8E
+_BAD_PROTOCOL: Final = 0x84
+_REFUSED_USER: Final = frozenset({0x86, 0x87})
+
+
+class LinkError(StreamerError):
+    """The broker cannot be reached or was lost; the message says why and what to do."""
+
+
+class MqttSettings(msgspec.Struct, frozen=True):
+    """Which broker, and as whom."""
+
+    url: str = "mqtt://127.0.0.1:1883"
+    """``mqtt://host[:port]``, or ``mqtts://host[:port]`` for TLS. Never with a password in it: URLs are logged."""
+    version: Literal["5", "3.1.1"] = "5"
+    base: str = "emotion"
+    """First level of every topic."""
+    username: str = ""
+    password_file: str = ""
+    """File with the password on its first line; read at every connect, so that it can be changed in place."""
+    ca_file: str = ""
+    """PEM file of the authority that signed the broker's certificate; empty = those of the system."""
+
+    def address(self) -> tuple[str, int, bool]:
+        """Return host, port and whether TLS is spoken.
+
+        Raises
+        ------
+        LinkError
+            The URL or what goes with it cannot be.
+        """
+        try:
+            parts = urlsplit(self.url)
+            host, port = parts.hostname, parts.port
+        except ValueError as problem:
+            raise LinkError(f"mqtt.url: {problem}; expected mqtt://host:1883 or mqtts://host:8883") from problem
+        if "@" in parts.netloc:
+            raise LinkError("mqtt.url: holds a user or password; use mqtt.username and mqtt.password_file")
+        if parts.scheme not in {"mqtt", "mqtts"} or not host or parts.path.strip("/") or parts.query:
+            raise LinkError(f"mqtt.url: got {self.url!r}, expected mqtt://host:1883 or mqtts://host:8883")
+        tls = parts.scheme == "mqtts"
+        if self.ca_file and not tls:
+            raise LinkError("mqtt.ca_file: is set, but mqtt.url speaks no TLS; write mqtts:// or leave ca_file out")
+        if self.password_file and not self.username:
+            raise LinkError("mqtt.password_file: is set without mqtt.username; set both or neither")
+        return host, port or (8883 if tls else 1883), tls
+
+
+class _HandshakingSocket(ssl.SSLSocket):
+    """A socket that closes itself when the handshake fails: paho forgets it then, once for every try."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
+
+
+class _Secrets(msgspec.Struct, frozen=True):
+    password: str | None
+    tls: ssl.SSLContext | None
+
+
+def _read_secrets(settings: MqttSettings, *, tls: bool) -> _Secrets:
+    """Read the files that the settings name; blocking."""
+    password = context = None
+    if settings.password_file:
+        try:
+            password = Path(settings.password_file).read_text(encoding="utf-8").partition("\n")[0].rstrip("\r")
+        except (OSError, UnicodeDecodeError) as problem:
+            raise LinkError(f"mqtt.password_file: cannot read {settings.password_file}: {problem}") from problem
+    if tls:
+        try:
+            context = ssl.create_default_context(cafile=settings.ca_file or None)
+            context.sslsocket_class = _HandshakingSocket
+        except (OSError, ssl.SSLError) as problem:
+            raise LinkError(f"mqtt.ca_file: cannot read {settings.ca_file} as PEM: {problem}") from problem
+    return _Secrets(password, context)
+
+
+def publish_properties(message: Outgoing, kind: int = PacketTypes.PUBLISH) -> Properties:
+    """Return the MQTT 5 properties of a message (CloudEvents MQTT binding, structured mode)."""
+    properties = Properties(kind)  # type: ignore[no-untyped-call]
+    if message.payload:
+        properties.PayloadFormatIndicator = 1
+    if message.content_type:
+        properties.ContentType = message.content_type
+    if message.expiry_s is not None:
+        properties.MessageExpiryInterval = message.expiry_s
+    if message.properties:
+        properties.UserProperty = list(message.properties)
+    return properties
+
+
+async def connect(
+    settings: MqttSettings,
+    *,
+    client_id: str | None = None,
+    will: Outgoing | None = None,
+    will_delay_s: int = 0,
+    timeout_s: float = 10,
+) -> Link:
+    """Return an open connection.
+
+    Parameters
+    ----------
+    settings
+        Which broker, and as whom.
+    client_id
+        Name of the session; None lets the broker give one. Two connections of one name put each other out.
+    will
+        What the broker publishes when the connection breaks without a goodbye.
+    will_delay_s
+        Under v5, how long the broker waits with that for the same client to come back.
+    timeout_s
+        How long the broker may take to answer.
+
+    Raises
+    ------
+    LinkError
+        It did not come about.
+    """
+    host, port, tls = settings.address()
+    secrets = await asyncio.to_thread(_read_secrets, settings, tls=tls)
+    link = Link(settings, host, port, secrets, client_id, will, will_delay_s, timeout_s)
+    await link.open()
+    return link
+
+
+class Link(aiomqtt.Client):
+    """An open connection; made by :func:`connect`, used once."""
+
+    def __init__(  # noqa: PLR0917 - called in one place, above
+        self,
+        settings: MqttSettings,
+        host: str,
+        port: int,
+        secrets: _Secrets,
+        client_id: str | None,
+        will: Outgoing | None,
+        will_delay_s: int,
+        timeout_s: float,
+    ) -> None:
+        self._settings = settings
+        self._v5 = settings.version == "5"
+        self._acks: dict[int, asyncio.Future[ReasonCode | None]] = {}
+        self._why_lost = ""
+        self.most_in_flight = _MOST_IN_FLIGHT
+        """Unacknowledged messages that the broker takes (its Receive Maximum)."""
+        self._largest_packet: int | None = None
+        # In v5 the will waits only while the session lives, and only a client that comes back to it stops the will.
+        options: dict[str, Any] = {"clean_session": True}
+        if self._v5:
+            session = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+            session.SessionExpiryInterval = 2 * will_delay_s
+            options = {"clean_start": not will_delay_s, "properties": session}
+        super().__init__(
+            host,
+            port,
+            username=settings.username or None,
+            password=secrets.password,
+            identifier=client_id,
+            protocol=aiomqtt.ProtocolVersion.V5 if self._v5 else aiomqtt.ProtocolVersion.V311,
+            will=self._will(will, will_delay_s) if will else None,
+            timeout=timeout_s,
+            keepalive=_KEEPALIVE_S,
+            # The window is kept by whoever sends; a second one in here would hold messages back unseen.
+            max_inflight_messages=_MOST_IN_FLIGHT,
+            tls_context=secrets.tls,
+            **options,
+        )
+
+    def _will(self, message: Outgoing, delay_s: int) -> aiomqtt.Will:
+        properties = None
+        if self._v5:
+            properties = publish_properties(message, PacketTypes.WILLMESSAGE)
+            properties.WillDelayInterval = delay_s
+        return aiomqtt.Will(message.topic, message.payload, message.qos, message.retain, properties)
+
+    async def open(self) -> None:
+        """Connect, once.
+
+        Raises
+        ------
+        LinkError
+            It did not come about; nothing is left open.
+        """
+        opening = asyncio.ensure_future(self.__aenter__())
+        try:
+            await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            # The thread that connects cannot be stopped; what it opened must not be left behind.
+            if not self._connected.done():
+                self._connected.set_exception(aiomqtt.MqttError("given up"))
+                self._connected.exception()  # seen, whoever still waits for it
+            self.abort()
+            await asyncio.wait([opening])
+            if not opening.cancelled():
+                opening.exception()
+            self.abort()
+            raise
+        except aiomqtt.MqttError as problem:
+            self.abort()
+            raise LinkError(_explain(problem, self._settings)) from problem
+        self._disconnected.add_done_callback(self._fail_acks)
+
+    def send(self, message: Outgoing) -> asyncio.Future[ReasonCode | None]:
+        """Hand a message to the network; the future is the acknowledgement's reason code (None for QoS 0).
+
+        Raises
+        ------
+        LinkError
+            The connection is gone. The future fails with it too when it goes before the acknowledgement comes.
+        """
+        self.check()
+        future: asyncio.Future[ReasonCode | None] = asyncio.get_running_loop().create_future()
+        info = self._client.publish(
+            message.topic,
+            message.payload,
+            message.qos,
+            message.retain,
+            publish_properties(message) if self._v5 else None,
+        )
+        if info.rc != MQTT_ERR_SUCCESS:
+            raise LinkError(f"the broker is gone ({info.rc.name})")
+        if message.qos:
+            self._acks[info.mid] = future
+        else:
+            future.set_result(None)
+        return future
+
+    def fits(self, message: Outgoing) -> bool:
+        """Return whether the broker takes packets of this message's size (MQTT 5, section 3.2.2.3.6)."""
+        if self._largest_packet is None:
+            return True
+        rest = len(publish_properties(message).pack()) + len(message.topic.encode()) + 4 + len(message.payload)  # type: ignore[no-untyped-call]
+        length_bytes = max(1, -(-rest.bit_length() // 7))
+        return 1 + length_bytes + rest <= self._largest_packet
+
+    @property
+    def has_unwritten(self) -> bool:
+        """Whether messages wait for the network to take them."""
+        return bool(self._client.want_write())
+
+    @property
+    def lost(self) -> bool:
+        """Whether the connection is gone."""
+        return self._disconnected.done()
+
+    def on_lost(self, tell: asyncio.Event) -> None:
+        """Have an event set when the connection is gone."""
+        self._disconnected.add_done_callback(lambda _: tell.set())
+
+    def check(self) -> None:
+        """Raise :class:`LinkError` where the connection is gone."""
+        if self.lost:
+            raise LinkError(self._reason())
+
+    async def close(self) -> None:
+        """Say goodbye, so that the will is dropped; where the network does not take it, hang up."""
+        if not self.lost:
+            with contextlib.suppress(aiomqtt.MqttError, TimeoutError):
+                async with asyncio.timeout(_CLOSE_S):
+                    await self.__aexit__(None, None, None)
+        self.abort()
+
+    def abort(self) -> None:
+        """Hang up without a goodbye: the broker publishes the will."""
+        if self._client.socket() is not None:
+            # paho closes its socket only on what the network says, and this one says nothing any more.
+            self._client._sock_close()  # noqa: SLF001
+        if not self._disconnected.done():
+            self._disconnected.set_exception(aiomqtt.MqttError("given up"))
+        if not self._disconnected.cancelled():
+            self._disconnected.exception()  # seen, so that asyncio does not report it as forgotten
+
+    def _on_connect(
+        self,
+        client: Client,
+        userdata: Any,  # noqa: ANN401 - paho's signature
+        flags: ConnectFlags,
+        reason_code: ReasonCode,
+        properties: Properties | None = None,
+    ) -> None:
+        self.most_in_flight = getattr(properties, "ReceiveMaximum", _MOST_IN_FLIGHT)
+        self._largest_packet = getattr(properties, "MaximumPacketSize", None)
+        super()._on_connect(client, userdata, flags, reason_code, properties)
+
+    def _on_disconnect(
+        self,
+        client: Client,
+        userdata: Any,  # noqa: ANN401 - paho's signature
+        flags: DisconnectFlags,
+        reason_code: ReasonCode,
+        properties: Properties | None = None,
+    ) -> None:
+        if flags.is_disconnect_packet_from_server:
+            self._why_lost = f"the broker closed the connection ({reason_code})"
+            if reason_code.value == _SESSION_TAKEN_OVER:
+                self._why_lost += "; another server has the same `node`: give each its own"
+        if not self._connected.done():
+            # aiomqtt would wait for its time limit.
+            self._connected.set_exception(aiomqtt.MqttError("closed without an answer"))
+        super()._on_disconnect(client, userdata, flags, reason_code, properties)
+
+    def _on_publish(
+        self,
+        client: Client,
+        userdata: Any,  # noqa: ANN401 - paho's signature
+        mid: int,
+        reason_code: ReasonCode,
+        properties: Properties,
+    ) -> None:
+        ack = self._acks.pop(mid, None)
+        if ack is not None and not ack.done():
+            ack.set_result(reason_code)
+        super()._on_publish(client, userdata, mid, reason_code, properties)
+
+    def _reason(self) -> str:
+        return self._why_lost or "the connection broke"
+
+    def _fail_acks(self, lost: asyncio.Future[None]) -> None:
+        if not lost.cancelled():
+            lost.exception()
+        acks, self._acks = self._acks, {}
+        for ack in acks.values():
+            if not ack.done():
+                ack.set_exception(LinkError(self._reason()))
+                ack.exception()
+
+
+def _explain(problem: aiomqtt.MqttError, settings: MqttSettings) -> str:
+    """Return why no connection came about, and what to do."""
+    is_v5 = settings.version == "5"
+    if isinstance(problem, aiomqtt.MqttCodeError) and isinstance(problem.rc, ReasonCode):
+        if problem.rc.value in _REFUSED_USER:
+            who = repr(settings.username) if settings.username else "a client without a name"
+            text = f"refuses {who} ({problem.rc}); check mqtt.username and mqtt.password_file"
+        else:
+            advice = "; set mqtt.version = '3.1.1'" if problem.rc.value == _BAD_PROTOCOL and is_v5 else ""
+            text = f"refuses the connection ({problem.rc}){advice}"
+        return f"broker {settings.url}: {text}"
+    # aiomqtt hides the error of the network behind its own, but it is still there.
+    match problem.__context__:
+        case socket.gaierror():
+            text = "no such host; check mqtt.url"
+        case ConnectionRefusedError():
+            text = "nothing listens there; start the broker or check mqtt.url"
+        case ssl.SSLCertVerificationError() as tls:
+            text = f"its certificate is not trusted ({tls.verify_message}); set mqtt.ca_file"
+        case ssl.SSLError() as tls:
+            text = f"no TLS there ({tls.reason}); check the port, or use mqtt:// in mqtt.url"
+        case TimeoutError():
+            text = "no answer; check mqtt.url and the firewall"
+        case OSError() as network:
+            text = f"cannot be reached ({network.strerror or network})"
+        case _:
+            hint = "; if it knows no MQTT 5, set mqtt.version = '3.1.1'" if is_v5 else ""
+            text = f"gives no answer to the MQTT greeting ({problem}){hint}"
+    return f"broker {settings.url}: {text}"

@@ -1,0 +1,207 @@
+"""The outbox emptied over one connection: in order, a window at a time, a row deleted only on acknowledgement.
+
+It lives as long as the connection and forgets everything with it; what was not acknowledged is still in the outbox and
+goes again over the next one. This file must never await between reading rows and sending them: what an objection
+removes from the outbox would leave all the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Final
+
+import msgspec
+import structlog
+from paho.mqtt.reasoncodes import ReasonCode
+
+from streamer.bus.cloudevents import Outgoing
+from streamer.bus.connection import Link, LinkError
+from streamer.bus.outbox import Outbox, Row
+from streamer.metrics import Metrics, Stage
+
+_FAILURE: Final = 0x80
+_HOPELESS: Final = frozenset({0x90, 0x95, 0x99})
+"""Topic name invalid, packet too large, payload format invalid (MQTT 5, section 2.4): the same at every try."""
+
+_log = structlog.get_logger("streamer.bus.mqtt")
+
+
+class Pace(msgspec.Struct, frozen=True):
+    """How fast and how patient the publisher is."""
+
+    window: int = 64
+    """Messages on their way at once; the broker's Receive Maximum may make it less."""
+    first_retry_s: float = 0.5
+    """Pause before the second try to connect; doubled with every further one."""
+    longest_retry_s: float = 30.0
+    stable_s: float = 10.0
+    """A connection that held this long starts the pauses anew."""
+    connect_s: float = 10.0
+    """How long the broker may take to answer the greeting."""
+    ack_s: float = 20.0
+    """How long it may take to acknowledge, until the connection counts as dead."""
+    refused_retry_s: float = 60.0
+    """Pause before what the broker refused is tried again."""
+    will_delay_s: int = 5
+    """How long the broker waits with ``offline`` after an abrupt end (v5)."""
+
+
+class _Sent(msgspec.Struct, frozen=True):
+    row: Row
+    at: float
+
+
+class Drain:
+    """One connection's work on the outbox.
+
+    Parameters
+    ----------
+    link
+        The open connection.
+    outbox
+        What is to be emptied.
+    pace
+        How fast.
+    metrics
+        Where latency, retries and refusals are shown.
+    """
+
+    def __init__(self, link: Link, outbox: Outbox, pace: Pace, metrics: Metrics) -> None:
+        self._link = link
+        self._outbox = outbox
+        self._pace = pace
+        self._metrics = metrics
+        self._loop = asyncio.get_running_loop()
+        self._wake = asyncio.Event()
+        self._window = max(1, min(pace.window, link.most_in_flight))
+        self._in_flight: dict[int, _Sent] = {}
+        self._done: list[int] = []
+        self._cursor = 0
+        self._held: set[str] = set()
+        self._held_until = 0.0
+        self._said: set[str] = set()
+
+    async def run(self) -> None:
+        """Empty the outbox, and go on as messages come, until the connection is gone.
+
+        Raises
+        ------
+        LinkError
+            The connection is gone, or the broker acknowledges nothing any more.
+        OutboxError
+            The disk fails.
+        """
+        self._outbox.listen(self._wake.set)
+        self._link.on_lost(self._wake)
+        while True:
+            self._wake.clear()
+            self._link.check()
+            await self.forget_done()
+            deadline = self._check_times()
+            if not await self._send_more():
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout_at(deadline):
+                        await self._wake.wait()
+
+    @property
+    def unacknowledged(self) -> list[Row]:
+        """Rows that were handed to the network and not acknowledged, in order."""
+        return [sent.row for sent in self._in_flight.values() if sent.row.seq not in self._done]
+
+    async def forget_done(self) -> None:
+        """Delete from the outbox what has been acknowledged so far."""
+        if not self._done:
+            return
+        done, self._done = self._done, []
+        await self._outbox.acknowledge(done)
+        # Only now: a row that still stands in the outbox must count as in flight, or it would be sent again.
+        for seq in done:
+            self._in_flight.pop(seq, None)
+
+    def _check_times(self) -> float | None:
+        """Look at what is overdue; return when to look again, or None where nothing can become so."""
+        now = self._loop.time()
+        deadlines = []
+        if self._held:
+            if now >= self._held_until:
+                self._held.clear()
+                self._cursor = 0
+            else:
+                deadlines.append(self._held_until)
+        if self._in_flight:
+            oldest = next(iter(self._in_flight.values()))
+            due = oldest.at + self._pace.ack_s
+            if now >= due:
+                raise LinkError(f"the broker has not acknowledged a message within {self._pace.ack_s:g} s")
+            deadlines.append(due)
+        return min(deadlines, default=None)
+
+    async def _send_more(self) -> bool:
+        """Send what fits into the window; return whether there may be more to send at once."""
+        free = self._window - len(self._in_flight)
+        # Half a window at a time: one read of the disk for many messages instead of one for each acknowledgement.
+        if 2 * free < self._window:
+            return False
+        rows = await self._outbox.pending(self._cursor, free)
+        for row in rows:
+            self._cursor = row.seq
+            if row.seq not in self._in_flight and _line(row.message) not in self._held:
+                self._send(row)
+        return len(rows) == free
+
+    def _send(self, row: Row) -> None:
+        if not self._link.fits(row.message):
+            self._give_up(row, "too_large", "it is larger than the broker takes")
+            return
+        sent = _Sent(row, self._loop.time())
+        acknowledged = self._link.send(row.message)
+        self._in_flight[row.seq] = sent
+        acknowledged.add_done_callback(lambda future: self._settle(sent, future))
+
+    def _settle(self, sent: _Sent, acknowledged: asyncio.Future[ReasonCode | None]) -> None:
+        """Act on what the broker says of a message."""
+        if acknowledged.cancelled() or acknowledged.exception() is not None:
+            return  # the connection is gone, which `run` finds out by itself
+        reason = acknowledged.result()
+        row = sent.row
+        if reason is None or reason.value < _FAILURE:
+            self._metrics.stage_latency.labels(Stage.PUBLISH).observe(self._loop.time() - sent.at)
+            self._done.append(row.seq)
+        elif reason.value in _HOPELESS:
+            self._give_up(row, "refused", f"the broker will never take it ({reason})")
+        else:
+            self._hold(row, str(reason))
+        self._wake.set()
+
+    def _hold(self, row: Row, reason: str) -> None:
+        """Keep a message that was refused, and those behind it on its line, for a later try."""
+        self._in_flight.pop(row.seq, None)
+        self._held.add(_line(row.message))
+        self._held_until = self._loop.time() + self._pace.refused_retry_s
+        self._metrics.publish_refused.labels(reason).inc()
+        self._metrics.publish_retries.inc()
+        if reason not in self._said:  # one line a connection, not one a message
+            self._said.add(reason)
+            _log.error(
+                f"the broker refuses messages ({reason}); they are kept and tried again every "
+                f"{self._pace.refused_retry_s:g} s; check the rights of this user at the broker",
+                kind=row.message.kind.value,
+            )
+
+    def _give_up(self, row: Row, why: str, text: str) -> None:
+        give_up(row, why, text, self._metrics)
+        self._done.append(row.seq)
+
+
+def give_up(row: Row, why: str, text: str, metrics: Metrics) -> None:
+    """Count and log a message that can never be delivered. Its content is not logged."""
+    metrics.outbox_dropped.labels(row.message.kind.value, why).inc()
+    _log.error(
+        f"a message is given up: {text}", kind=row.message.kind.value, id=row.message.id, bytes=len(row.message.payload)
+    )
+
+
+def _line(message: Outgoing) -> str:
+    """Return within what order is kept: the call, or the topic of what is of no call."""
+    return message.call_key or message.topic

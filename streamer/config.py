@@ -1,0 +1,343 @@
+"""Configuration: `streamer.toml`, overridden by `STREAMER_*` variables, overridden by flags.
+
+One frozen struct per table of the file; the defaults stand here and nowhere else. Every key that is unknown or out of
+range is one error that names it. This file must never open a socket or load a model: `streamer check` does that.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import socket
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import Meta
+
+from streamer.errors import StreamerError
+from streamer.wire.events import Role
+
+ENVIRONMENT_PREFIX = "STREAMER_"
+MASK = "****"
+NOT_SETTINGS = frozenset({"STREAMER_CONFIG"})
+"""Variables with the prefix that are no settings: the file to read."""
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Milliseconds = Annotated[int, Meta(ge=0, le=3_600_000)]
+Count = Annotated[int, Meta(ge=1)]
+Seconds = Annotated[float, Meta(ge=0)]
+
+
+class ConfigError(StreamerError):
+    """The configuration cannot be used; the message names the key and what to do."""
+
+
+class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A table of the file."""
+
+
+class ServerSettings(_Table, frozen=True):
+    """Where the server listens and how much it takes on."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8765
+    """0 lets the system choose a free one; the log says which."""
+    admin_port: Port = 9464
+    workers: Count = 1
+    max_calls: Count = 1000
+    drain_s: Seconds = 900
+    """How long calls may go on after SIGTERM."""
+    public_url: str = ""
+    """`wss://host[:port]` under which platforms reach this server; signatures are checked against it."""
+    open: bool = False
+    """Accept calls without a key on an address other than loopback. Say so only behind something that checks."""
+    max_message_bytes: Annotated[int, Meta(ge=1024, le=2**30)] = 8 * 2**20
+    """Larger WebSocket messages end the call with close code 1009."""
+    ping_interval_s: Seconds = 20
+    """WebSocket pings, so that proxies keep silent calls alive; 0 turns them off."""
+
+
+class MqttTable(_Table, frozen=True):
+    """The broker."""
+
+    url: str = "mqtt://127.0.0.1:1883"
+    version: Literal["5", "3.1.1"] = "5"
+    base: str = "emotion"
+    username: str = ""
+    password_file: str = ""
+    ca_file: str = ""
+
+
+class OutboxSettings(_Table, frozen=True):
+    """The file in which events wait for the broker."""
+
+    path: str = "outbox.sqlite"
+    max_rows: Count = 1_000_000
+    max_age_s: Annotated[float, Meta(gt=0)] = 604_800
+
+
+class SpeechSettings(_Table, frozen=True):
+    """How audio is cut into utterances."""
+
+    vad: str = "webrtc"
+    aggressiveness: Annotated[int, Meta(ge=0, le=3)] = 2
+    squelch_dbfs: Annotated[float, Meta(ge=-200, le=0)] = -52.0
+    """Frames quieter than this are silence whatever the VAD says; -200 turns it off."""
+    hangover_ms: Milliseconds = 400
+    min_speech_ms: Milliseconds = 250
+    max_utterance_ms: Annotated[int, Meta(ge=1000, le=120_000)] = 15_000
+    pre_roll_ms: Annotated[int, Meta(ge=0, le=2000)] = 200
+
+
+class EmotionSettings(_Table, frozen=True):
+    """What is analysed, by which model, and on what ground."""
+
+    model: str = "telephone"
+    analyse: tuple[Role, ...] = (Role.CUSTOMER,)
+    lawful_basis: str = ""
+    require_notice: bool = False
+    partial_every_ms: Milliseconds = 0
+    """0 = no partial verdicts."""
+
+
+class AudioSettings(_Table, frozen=True):
+    """When a call counts as stalled or dead."""
+
+    stall_ms: Annotated[int, Meta(ge=100)] = 2000
+    idle_s: Annotated[float, Meta(gt=0)] = 60
+
+
+class TwilioSettings(_Table, frozen=True):
+    """Twilio Media Streams."""
+
+    roles: dict[str, Role] = msgspec.field(default_factory=lambda: {"inbound": Role.CUSTOMER, "outbound": Role.AGENT})
+    """Which party is heard on which track; depends on the leg on which the stream was started."""
+    ping_interval_s: Seconds = 20
+    token: str = ""
+    token_file: str = ""
+    """A secret expected in the `<Parameter name="token">` of the stream; empty = not asked for."""
+    labels: tuple[str, ...] = ()
+    """Names of custom parameters that may appear in events."""
+    max_message_bytes: Annotated[int, Meta(ge=1024, le=2**30)] = 65_536
+
+
+class DialectSettings(_Table, frozen=True):
+    """One table per telephony platform."""
+
+    twilio: TwilioSettings = TwilioSettings()
+
+
+class KeySettings(_Table, frozen=True):
+    """A credential of an integration."""
+
+    id: str
+    secret: str = ""
+    secret_file: str = ""
+    tenant: str = "default"
+    dialects: tuple[str, ...] = ()
+    """Dialects that this key opens; empty = all."""
+
+
+class PrivacySettings(_Table, frozen=True):
+    """How numbers become pseudonyms."""
+
+    salt_file: str = ""
+    """File with the secret of the pseudonyms; empty = one made at first start and kept beside the outbox's rows."""
+
+
+class LogSettings(_Table, frozen=True):
+    """What the log looks like."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["console", "json"] = "console"
+
+
+class Settings(_Table, frozen=True):
+    """The whole configuration."""
+
+    node: str = msgspec.field(default_factory=lambda: socket.gethostname() or "node")
+    server: ServerSettings = ServerSettings()
+    mqtt: MqttTable = MqttTable()
+    outbox: OutboxSettings = OutboxSettings()
+    speech: SpeechSettings = SpeechSettings()
+    emotion: EmotionSettings = EmotionSettings()
+    audio: AudioSettings = AudioSettings()
+    dialects: DialectSettings = DialectSettings()
+    privacy: PrivacySettings = PrivacySettings()
+    log: LogSettings = LogSettings()
+    keys: tuple[KeySettings, ...] = ()
+
+
+Table = dict[str, Any]
+
+
+def load(path: Path | None, environment: Mapping[str, str], flags: Mapping[str, object]) -> Settings:
+    """Build the settings from a file, the environment and flags, later ones winning.
+
+    Parameters
+    ----------
+    path
+        The file, or None for defaults only.
+    environment
+        Variables; those with the prefix `STREAMER_` count.
+    flags
+        Dotted keys (``server.port``) to values; None means "not given".
+
+    Raises
+    ------
+    ConfigError
+        The file cannot be read, or a key is unknown or has a value that cannot be.
+    """
+    merged = _read(path) if path else {}
+    for key, value in _from_environment(environment).items():
+        _put(merged, key, value)
+    for key, value in flags.items():
+        if value is not None:
+            _put(merged, key, value)
+    try:
+        settings = msgspec.convert(merged, Settings)
+    except msgspec.ValidationError as problem:
+        raise ConfigError(_explain(problem, path)) from problem
+    _check(settings)
+    return settings
+
+
+def _read(path: Path) -> Table:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as problem:
+        raise ConfigError(f"{path}: no such file; name another with --config or leave it out for defaults") from problem
+    except (OSError, UnicodeDecodeError) as problem:
+        raise ConfigError(f"{path}: cannot be read: {problem}") from problem
+    except tomllib.TOMLDecodeError as problem:
+        raise ConfigError(f"{path}: not valid TOML: {problem}") from problem
+
+
+def _put(table: Table, key: str, value: object) -> None:
+    """Set a dotted key in nested tables."""
+    *folders, leaf = key.split(".")
+    for folder in folders:
+        inner = table.setdefault(folder, {})
+        if not isinstance(inner, dict):
+            raise ConfigError(f"{folder}: expected a table, got {inner!r}")
+        table = inner
+    table[leaf] = value
+
+
+def _leaves(struct: type[msgspec.Struct], prefix: str = "") -> dict[str, Any]:
+    """Return every dotted key of a struct and its annotation."""
+    found: dict[str, Any] = {}
+    for name, hint in get_type_hints(struct, include_extras=True).items():
+        if name.startswith("__"):
+            continue
+        if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+            found |= _leaves(hint, f"{prefix}{name}.")
+        else:
+            found[f"{prefix}{name}"] = hint
+    return found
+
+
+def _from_environment(environment: Mapping[str, str]) -> Table:
+    known = {
+        ENVIRONMENT_PREFIX + key.replace(".", "_").upper(): (key, hint)
+        for key, hint in _leaves(Settings).items()
+        if key != "keys"
+    }
+    values: Table = {}
+    for name, text in environment.items():
+        if not name.startswith(ENVIRONMENT_PREFIX) or name in NOT_SETTINGS:
+            continue
+        if name not in known:
+            raise ConfigError(f"environment: unknown setting {name}; `streamer check --print` lists what there is")
+        key, hint = known[name]
+        values[key] = _parse(name, text, hint)
+    return values
+
+
+def _parse(name: str, text: str, hint: Any) -> object:  # noqa: ANN401 - an annotation can be anything
+    """Read a variable's text as its setting's type: text as it is, lists by comma, the rest as TOML."""
+    plain = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    origin = get_origin(plain)
+    if origin is tuple:
+        return [item.strip() for item in text.split(",") if item.strip()]
+    if plain is str or origin in {Literal, typing.Union, types.UnionType}:
+        return text
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError as problem:
+        raise ConfigError(f"environment: {name}={text!r} is no {getattr(plain, '__name__', 'value')}") from problem
+
+
+def _explain(problem: msgspec.ValidationError, path: Path | None) -> str:
+    """Turn msgspec's sentence about `$.server.port` into one about `server.port`."""
+    text, _, place = str(problem).partition(" - at `$.")
+    where = f"{path}: " if path else "configuration: "
+    key = place.rstrip("`")
+    if unknown := re.search(r"unknown field `(.+)`", text):
+        name = f"{key}.{unknown[1]}" if key else unknown[1]
+        close = difflib.get_close_matches(name, [*_leaves(Settings), "keys"], n=1)
+        return f"{where}{name}: unknown key" + (f"; did you mean {close[0]}?" if close else "")
+    return f"{where}{key}: {text}" if key else f"{where}{text}"
+
+
+def _check(settings: Settings) -> None:
+    """Refuse what no single key shows."""
+    others = [role for role in settings.emotion.analyse if role is not Role.CUSTOMER]
+    if others and not settings.emotion.lawful_basis.strip():
+        raise ConfigError(
+            f"emotion.analyse: names {', '.join(others)}, whose audio carries a worker's voice; inferring workers' "
+            "emotions is prohibited in the EU (AI Act art. 5(1)(f)). State emotion.lawful_basis, or leave the role out"
+        )
+    if settings.server.workers > 1:
+        raise ConfigError(
+            f"server.workers: {settings.server.workers} is not possible in this version; run 1 per port, several "
+            "servers behind a load balancer"
+        )
+    seen: set[str] = set()
+    for key in settings.keys:
+        if key.id in seen:
+            raise ConfigError(f"keys: id {key.id!r} stands twice")
+        seen.add(key.id)
+        if bool(key.secret) == bool(key.secret_file):
+            raise ConfigError(f"keys: {key.id!r} needs either secret or secret_file")
+    for role in settings.dialects.twilio.roles:
+        if role not in {"inbound", "outbound"}:
+            raise ConfigError(f"dialects.twilio.roles: unknown track {role!r}; Twilio has inbound and outbound")
+
+
+def read_secret(secret: str, file: str, what: str) -> str:
+    """Return a secret given in place or as a file's content without the line end.
+
+    Raises
+    ------
+    ConfigError
+        The file cannot be read or is empty.
+    """
+    if not file:
+        return secret
+    try:
+        content = Path(file).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as problem:
+        raise ConfigError(f"{what}: cannot read {file}: {problem}") from problem
+    if not content:
+        raise ConfigError(f"{what}: {file} is empty")
+    return content
+
+
+def masked(settings: Settings) -> Table:
+    """Return the settings as plain tables with every secret replaced by stars."""
+    tables: Table = msgspec.to_builtins(settings)
+    for key in tables["keys"]:
+        if key["secret"]:
+            key["secret"] = MASK
+    if tables["dialects"]["twilio"]["token"]:
+        tables["dialects"]["twilio"]["token"] = MASK
+    scheme, mark, rest = tables["mqtt"]["url"].rpartition("@")
+    if mark:
+        tables["mqtt"]["url"] = f"{scheme.partition('://')[0]}://{MASK}@{rest}"
+    return tables

@@ -1,0 +1,269 @@
+"""One connection: what is asked of the broker, and every failure in words that say what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import subprocess
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamer.bus.cloudevents import Kind, Outgoing
+from streamer.bus.connection import LinkError, MqttSettings, connect, publish_properties
+
+MESSAGE = Outgoing(id="a", kind=Kind.UTTERANCE, topic="t/a", payload=b"{}", properties=(("id", "a"), ("type", "x")))
+
+
+@asynccontextmanager
+async def listening(answer: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Any]) -> AsyncIterator[str]:
+    """Run something that is no broker; yields its URL."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await answer(reader, writer)
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield f"mqtt://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("mqtt://broker", ("broker", 1883, False)),
+        ("mqtt://broker:1234/", ("broker", 1234, False)),
+        ("mqtts://broker", ("broker", 8883, True)),
+        ("mqtt://[::1]:1883", ("::1", 1883, False)),
+    ],
+)
+def test_a_url_is_host_port_and_tls(url: str, address: tuple[str, int, bool]) -> None:
+    assert MqttSettings(url).address() == address
+
+
+@pytest.mark.parametrize(
+    "url", ["", "broker", "broker:1883", "http://broker", "ws://broker", "mqtt://", "mqtt://b/topic", "mqtt://b:port"]
+)
+def test_a_url_of_another_form_is_refused_with_the_right_form(url: str) -> None:
+    with pytest.raises(LinkError, match="expected mqtt://host:1883"):
+        MqttSettings(url).address()
+
+
+def test_a_password_in_the_url_is_refused_and_not_repeated() -> None:
+    with pytest.raises(LinkError, match=r"use mqtt\.username and mqtt\.password_file") as refused:
+        MqttSettings("mqtt://me:hunter2@broker").address()
+    assert "hunter2" not in str(refused.value)
+
+
+def test_settings_that_contradict_each_other_are_refused() -> None:
+    with pytest.raises(LinkError, match="speaks no TLS"):
+        MqttSettings("mqtt://broker", ca_file="ca.pem").address()
+    with pytest.raises(LinkError, match=r"without mqtt\.username"):
+        MqttSettings("mqtt://broker", password_file="secret").address()
+
+
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+async def test_a_message_is_acknowledged_by_its_reason_code(mosquitto: Any, version: Any) -> None:
+    link = await connect(MqttSettings(mosquitto.url, version=version))
+    reason = await link.send(MESSAGE)
+    assert reason is not None
+    assert not reason.is_failure
+    assert not link.lost
+    await link.close()
+    assert link.lost
+
+
+async def test_nothing_is_awaited_for_a_message_that_needs_no_acknowledgement(mosquitto: Any) -> None:
+    link = await connect(MqttSettings(mosquitto.url))
+    assert link.send(Outgoing(id="p", kind=Kind.PARTIAL, topic="t/p", payload=b"{}", qos=0)).result() is None
+    await link.close()
+
+
+async def test_when_the_broker_goes_every_acknowledgement_that_is_due_fails(mosquitto: Any) -> None:
+    link = await connect(MqttSettings(mosquitto.url))
+    lost = asyncio.Event()
+    link.on_lost(lost)
+    await asyncio.to_thread(mosquitto.stop)
+    await lost.wait()
+    with pytest.raises(LinkError, match=r"the broker closed the connection|the connection broke"):
+        link.send(MESSAGE)
+    await link.close()
+
+
+async def test_an_acknowledgement_that_never_comes_fails_with_the_connection() -> None:
+    async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"\x20\x02\x00\x00")  # CONNACK, accepted
+        await reader.readuntil(b"t/a")
+        writer.write(b"")
+
+    async with listening(swallow) as url:
+        link = await connect(MqttSettings(url, version="3.1.1"))
+        with pytest.raises(LinkError, match="the connection broke"):
+            await link.send(MESSAGE)
+        await link.close()
+
+
+async def test_hanging_up_leaves_nothing_open(mosquitto: Any) -> None:
+    link = await connect(MqttSettings(mosquitto.url))
+    link.abort()
+    link.abort()
+    with pytest.raises(LinkError):
+        link.check()
+    await link.close()
+
+
+async def test_the_limits_that_the_broker_states_are_known(mosquitto_with: Any) -> None:
+    broker = mosquitto_with("max_packet_size 1000")
+    link = await connect(MqttSettings(broker.url))
+    assert link.most_in_flight == 20
+    fitting = next(n for n in range(1000, 0, -1) if link.fits(sized(n)))
+    reason = await link.send(sized(fitting))
+    assert reason is not None
+    assert not reason.is_failure  # the largest that is said to fit does
+    lost = asyncio.Event()
+    link.on_lost(lost)
+    # Mosquitto does not count the two bytes of the length, so three more are too many for it as well.
+    link.send(sized(fitting + 3)).add_done_callback(lambda future: future.exception())
+    await lost.wait()
+    await link.close()
+
+
+def sized(payload_bytes: int) -> Outgoing:
+    return Outgoing(
+        id="a", kind=Kind.UTTERANCE, topic="t/a", payload=b"x" * payload_bytes, properties=(("id", "a"),), expiry_s=3
+    )
+
+
+@pytest.fixture
+def passwords(find_program: Any, tmp_path: Path) -> Path:
+    path = tmp_path / "passwords"
+    subprocess.run([find_program("mosquitto_passwd"), "-b", "-c", path, "me", "right"], check=True)
+    return path
+
+
+async def test_a_wrong_password_is_one_line_that_names_the_settings(
+    mosquitto_with: Any, passwords: Path, tmp_path: Path
+) -> None:
+    broker = mosquitto_with("allow_anonymous false", f"password_file {passwords}")
+    secret = tmp_path / "secret"
+    for version in ("5", "3.1.1"):
+        secret.write_text("wrong\n")
+        settings = MqttSettings(broker.url, version=version, username="me", password_file=str(secret))
+        with pytest.raises(LinkError, match=r"refuses 'me' .*; check mqtt\.username and mqtt\.password_file"):
+            await connect(settings)
+        with pytest.raises(LinkError, match="refuses a client without a name"):
+            await connect(MqttSettings(broker.url, version=version))
+        secret.write_text("right\n")
+        await (await connect(settings)).close()
+
+
+async def test_a_password_file_that_is_missing_is_named(tmp_path: Path) -> None:
+    settings = MqttSettings(username="me", password_file=str(tmp_path / "none"))
+    with pytest.raises(LinkError, match=r"mqtt\.password_file: cannot read .*none"):
+        await connect(settings)
+
+
+async def test_a_port_where_nothing_listens_is_said() -> None:
+    async with listening(lambda *_: asyncio.Event().wait()) as url:
+        pass
+    with pytest.raises(LinkError, match="nothing listens there; start the broker"):
+        await connect(MqttSettings(url))
+
+
+async def test_a_host_that_does_not_exist_is_said() -> None:
+    # .invalid never resolves (RFC 6761).
+    with pytest.raises(LinkError, match=r"no such host; check mqtt\.url"):
+        await connect(MqttSettings("mqtt://broker.invalid"))
+
+
+async def test_something_that_never_answers_is_given_up() -> None:
+    async with listening(lambda reader, _: reader.read()) as url:
+        with pytest.raises(LinkError, match="no answer"):
+            await connect(MqttSettings(url), timeout_s=0.05)
+
+
+async def test_something_that_hangs_up_at_once_is_not_waited_for() -> None:
+    async with listening(lambda reader, _: reader.read(1)) as url:
+        with pytest.raises(LinkError, match=r"set mqtt\.version = '3\.1\.1'"):
+            await connect(MqttSettings(url), timeout_s=1e9)
+
+
+async def test_a_broker_that_knows_no_mqtt_5_and_says_so_is_believed() -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"\x20\x03\x00\x84\x00")  # CONNACK, unsupported protocol version
+        await writer.drain()
+
+    async with listening(refuse) as url:
+        with pytest.raises(LinkError, match=r"Unsupported protocol version\); set mqtt\.version"):
+            await connect(MqttSettings(url))
+
+
+async def test_cancelling_while_connecting_leaves_nothing_open() -> None:
+    reached, gone = asyncio.Event(), asyncio.Event()
+
+    async def listen(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        reached.set()
+        await reader.read()
+        gone.set()
+
+    async with listening(listen) as url:
+        connecting = asyncio.create_task(connect(MqttSettings(url)))
+        await reached.wait()
+        connecting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await connecting
+        await gone.wait()
+
+
+@pytest.fixture
+def certificate(tmp_path: Path, find_program: Any) -> tuple[Path, Path]:
+    key, crt = tmp_path / "key.pem", tmp_path / "crt.pem"
+    command = f"req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -keyout {key} -out {crt}"
+    name = ["-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run([find_program("openssl"), *command.split(), *name], check=True, capture_output=True)
+    return key, crt
+
+
+async def test_tls_is_spoken_and_checked(mosquitto_with: Any, certificate: tuple[Path, Path]) -> None:
+    key, crt = certificate
+    broker = mosquitto_with(f"certfile {crt}", f"keyfile {key}")
+    url = broker.url.replace("mqtt:", "mqtts:")
+    link = await connect(MqttSettings(url, ca_file=str(crt)))
+    reason = await link.send(MESSAGE)
+    assert reason is not None
+    await link.close()
+    with pytest.raises(LinkError, match=r"certificate is not trusted .*set mqtt\.ca_file"):
+        await connect(MqttSettings(url))
+
+
+async def test_tls_to_a_port_without_it_is_said(mosquitto: Any) -> None:
+    with pytest.raises(LinkError, match=r"no TLS there|cannot be reached|gives no answer"):
+        await connect(MqttSettings(mosquitto.url.replace("mqtt:", "mqtts:")))
+
+
+async def test_an_authority_file_that_is_none_is_named(tmp_path: Path) -> None:
+    not_pem = tmp_path / "ca.pem"
+    not_pem.write_text("no certificate")
+    with pytest.raises(LinkError, match=r"mqtt\.ca_file: cannot read .*ca\.pem as PEM"):
+        await connect(MqttSettings("mqtts://127.0.0.1", ca_file=str(not_pem)))
+    assert ssl.OPENSSL_VERSION
+
+
+@given(st.lists(st.tuples(st.text("abc", min_size=1), st.text("xyz"))), st.none() | st.integers(0, 2**32 - 1))
+def test_properties_carry_what_the_message_says(pairs: list[tuple[str, str]], expiry_s: int | None) -> None:
+    message = Outgoing(id="a", kind=Kind.PARTIAL, topic="t", payload=b"{}", properties=tuple(pairs), expiry_s=expiry_s)
+    properties = publish_properties(message)
+    assert properties.ContentType == "application/cloudevents+json"
+    assert properties.PayloadFormatIndicator == 1
+    assert getattr(properties, "UserProperty", []) == pairs
+    assert getattr(properties, "MessageExpiryInterval", None) == expiry_s
