@@ -1,0 +1,119 @@
+"""One thread for the model: utterances of all calls queue here, and each comes back as a future.
+
+The event loop must never wait for the network, and the network must never be run by two threads at once: ONNX Runtime
+releases the interpreter lock while it computes, so one thread beside the loop uses the core well. All that waits is
+taken at once and handed back with one wake-up of the loop. Each utterance is a run of its own: a batch would have to be
+padded, and a verdict would then depend, in its last digits, on what other calls happened to say at that moment. This
+file must never drop a job: a future always ends, with a verdict or with the reason why not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+import time
+from collections.abc import Callable
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.emotion.model import EmotionModel, ModelError, Verdict
+
+LARGEST_BATCH = 32
+"""Verdicts handed back at once; bounds how long the first of them waits for the last."""
+
+
+class Judged(msgspec.Struct, frozen=True):
+    """A verdict and what it took."""
+
+    verdict: Verdict
+    queue_ms: float
+    """From `submit` until the model began."""
+    compute_ms: float
+    """The run of the model."""
+
+
+class _Job(msgspec.Struct, frozen=True, eq=False):
+    features: NDArray[np.float32]
+    submitted_s: float
+    future: asyncio.Future[Judged]
+
+
+class Batcher:
+    """The model behind a queue.
+
+    Parameters
+    ----------
+    model
+        What judges.
+    clock
+        Monotonic seconds; only for the two durations that a verdict reports.
+    """
+
+    def __init__(self, model: EmotionModel, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._model = model
+        self._clock = clock
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._work, name="emotion-model", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """Utterances that the model has not begun with."""
+        return self._jobs.qsize()
+
+    def submit(self, features: NDArray[np.float32]) -> asyncio.Future[Judged]:
+        """Queue an utterance.
+
+        Parameters
+        ----------
+        features
+            float32[frames, coefficients], normalised by the caller's statistics.
+
+        Returns
+        -------
+        asyncio.Future
+            Ends with the verdict, or with `ModelError` if the model failed on this utterance.
+        """
+        future: asyncio.Future[Judged] = self._loop.create_future()
+        self._jobs.put(_Job(features, self._clock(), future))
+        return future
+
+    async def close(self) -> None:
+        """Judge what still waits, then end the thread."""
+        self._jobs.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    def _work(self) -> None:
+        while True:
+            jobs = [self._jobs.get()]
+            while len(jobs) < LARGEST_BATCH and jobs[-1] is not None and not self._jobs.empty():
+                jobs.append(self._jobs.get())
+            results = [(job.future, self._judge(job)) for job in jobs if job is not None]
+            self._loop.call_soon_threadsafe(_hand_back, results)
+            if jobs[-1] is None:
+                return
+
+    def _judge(self, job: _Job) -> Judged | ModelError:
+        began_s = self._clock()
+        try:
+            verdict = self._model.verdict(job.features)
+        except ModelError as problem:
+            return problem
+        except Exception as problem:  # noqa: BLE001 - ONNX Runtime's exceptions have no common base but Exception
+            return ModelError(f"the model failed on {job.features.shape[0]} frames: {problem}")
+        done_s = self._clock()
+        return Judged(verdict, queue_ms=(began_s - job.submitted_s) * 1000, compute_ms=(done_s - began_s) * 1000)
+
+
+def _hand_back(results: list[tuple[asyncio.Future[Judged], Judged | ModelError]]) -> None:
+    for future, result in results:
+        if future.done():  # its call has gone
+            continue
+        if isinstance(result, ModelError):
+            future.set_exception(result)
+        else:
+            future.set_result(result)
