@@ -1,0 +1,189 @@
+"""`replay`: play recordings to a server, show the events and how far it has got.
+
+Events go to standard output, progress and errors to standard error. This file must never know the wire: it is
+:func:`streamer_client.replay.replay` with a face.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, TaskID, TaskProgressColumn, TextColumn
+from rich.progress import Progress as Bars
+
+from streamer_client.commands.options import listed
+from streamer_client.errors import ClientError
+from streamer_client.events import Event
+from streamer_client.pace import parse_speed
+from streamer_client.pretty import position, style_event
+from streamer_client.replay import DEFAULT_URL, Progress, Replayed, replay
+
+PROGRESS_EVERY_S = 5.0
+
+
+def replay_command(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="WAV, FLAC or mu-law WAV, 1 to 8 channels.")],
+    *,
+    to: Annotated[
+        str, typer.Option("--to", metavar="URL", help="The server; the dialect's path is added if it has none.")
+    ] = DEFAULT_URL,
+    dialect: Annotated[str, typer.Option("--dialect", metavar="NAME", help="native or twilio.")] = "native",
+    speed: Annotated[
+        str, typer.Option("--speed", metavar="N|max", help="Times faster than life; max = as fast as it goes.")
+    ] = "1",
+    roles: Annotated[
+        str | None,
+        typer.Option("--roles", metavar="LEFT,RIGHT", help="Who is on each channel: customer, agent, unknown."),
+    ] = None,
+    call_id: Annotated[
+        str | None, typer.Option("--call-id", metavar="ID", help="Id of the call; the file's name if not given.")
+    ] = None,
+    encoding: Annotated[
+        str, typer.Option("--encoding", metavar="NAME", help="pcm_s16le, or pcmu or pcma at 8 kHz.")
+    ] = "pcm_s16le",
+    key: Annotated[
+        str | None,
+        typer.Option(
+            "--key",
+            metavar="KEY",
+            envvar="EMOTION_STREAMER_KEY",
+            help="Key of the server, or the auth token that signs a Twilio stream. Better kept in the variable.",
+        ),
+    ] = None,
+    token: Annotated[
+        str | None, typer.Option("--token", metavar="TOKEN", help="Twilio: the stream's parameter `token`.")
+    ] = None,
+    notice: Annotated[
+        bool, typer.Option("--notice", help="The people heard were told that emotion is inferred.")
+    ] = False,
+    together: Annotated[bool, typer.Option("--together", help="All files at once, not one after another.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
+) -> None:
+    """Play recordings to a server as live calls and print the events.
+
+    Exits 0 when the server has handed over every event of every call.
+
+    \b
+    Examples:
+      replay call.wav
+      replay call.wav --to ws://server:8765/v1/stream --roles customer,agent
+      replay monday/*.flac --speed max --quiet
+      replay call.wav --dialect twilio --to ws://server:8765/twilio --speed 4
+    """  # noqa: D301 - \b keeps the examples' lines apart
+    with _shown(quiet, len(files)) as (on_event, on_progress):
+        outcomes = asyncio.run(
+            replay(
+                files,
+                to=to,
+                dialect=dialect,
+                speed=parse_speed(speed),
+                roles=listed(roles, "--roles") if roles is not None else None,
+                call_id=call_id,
+                encoding=encoding,
+                key=key,
+                token=token,
+                notice=notice,
+                together=together,
+                on_event=on_event,
+                on_progress=on_progress,
+            )
+        )
+    if not quiet:
+        for line in summary(outcomes):
+            typer.echo(line, err=True)
+    failed = failures(outcomes)
+    if failed:
+        raise ClientError("\n".join(failed))
+
+
+def summary(outcomes: Sequence[Replayed]) -> list[str]:
+    """Return one line for each call that reached its end."""
+    lines = []
+    for outcome in outcomes:
+        if outcome.error is None:
+            heard = f", {outcome.utterances} utterance events" if outcome.utterances is not None else ""
+            lines.append(f"{outcome.call_id}: {position(round(outcome.duration_ms))} of audio streamed{heard}")
+    return lines
+
+
+def failures(outcomes: Sequence[Replayed]) -> list[str]:
+    """Return one line for each reason, with the calls that it ended where there are several files."""
+    by_reason: dict[str, list[str]] = defaultdict(list)
+    for outcome in outcomes:
+        if outcome.error is not None:
+            by_reason[str(outcome.error)].append(outcome.call_id)
+    if len(outcomes) == 1:
+        return list(by_reason)
+    lines = []
+    for reason, calls in by_reason.items():
+        more = f" and {len(calls) - 3} more" if len(calls) > 3 else ""
+        lines.append(f"{', '.join(calls[:3])}{more}: {reason}")
+    return lines
+
+
+class Ticker:
+    """Progress for a log: a line now and then, never a flood.
+
+    Parameters
+    ----------
+    say : callable
+        Takes a line.
+    now : callable
+        A monotonic clock, in seconds.
+    """
+
+    def __init__(self, say: Callable[[str], None], now: Callable[[], float]) -> None:
+        self._say = say
+        self._now = now
+        self._next_s = now() + PROGRESS_EVERY_S
+
+    def __call__(self, progress: Progress) -> None:
+        """Take the progress of one call."""
+        if self._now() < self._next_s:
+            return
+        self._next_s = self._now() + PROGRESS_EVERY_S
+        done = progress.position_ms / progress.duration_ms if progress.duration_ms else 1.0
+        self._say(
+            f"{progress.call_id}: {position(round(progress.position_ms))} of "
+            f"{position(round(progress.duration_ms))} ({done:.0%})"
+        )
+
+
+Shown = tuple[Callable[[Event], None] | None, Callable[[Progress], None] | None]
+
+
+@contextmanager
+def _shown(quiet: bool, files: int) -> Iterator[Shown]:
+    """Give the callbacks that show events and progress, as fits the terminal or the lack of one."""
+    if quiet:
+        yield None, None
+        return
+    out, err = Console(), Console(stderr=True)
+    if not err.is_terminal:
+        yield _printer(out), Ticker(lambda line: typer.echo(line, err=True), time.monotonic)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+    with Bars(*columns, console=err, transient=True) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def advance(progress: Progress) -> None:
+            if progress.call_id not in tasks:
+                label = progress.call_id if files == 1 else f"{progress.call_id} ({len(tasks) + 1} of {files})"
+                tasks[progress.call_id] = bars.add_task(label, total=progress.duration_ms)
+            done = progress.position_ms >= progress.duration_ms
+            bars.update(tasks[progress.call_id], completed=progress.position_ms, visible=not done or files == 1)
+
+        # On one screen, lines must go through the bars, or both would write over each other.
+        yield _printer(err if out.is_terminal else out), advance
+
+
+def _printer(console: Console) -> Callable[[Event], None]:
+    return lambda event: console.print(style_event(event), soft_wrap=True)

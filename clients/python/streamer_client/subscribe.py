@@ -1,0 +1,293 @@
+"""Follow the events on the bus: typed, each once, through broker restarts.
+
+The broker delivers at least once, so an event may come twice with the same id; it leaves here once. This file must
+never publish, and never let one unreadable payload end the stream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from random import Random
+from types import TracebackType
+from typing import Literal, Self
+
+import aiomqtt
+import msgspec
+
+from streamer_client._callable import make_callable
+from streamer_client.broker import DEFAULT_URL, Broker, backoff
+from streamer_client.errors import BrokerError, OptionError
+from streamer_client.events import AlertEvent, Event, EventError, UnknownEvent, decode
+
+log = logging.getLogger(__name__)
+
+_TOPICS = {
+    "utterance": "{base}/v1/{tenant}/calls/{call}/{role}/utterance",
+    "partial": "{base}/v1/{tenant}/calls/{call}/{role}/partial",
+    "state": "{base}/v1/{tenant}/calls/{call}/state",
+    "ended": "{base}/v1/{tenant}/calls/{call}/ended",
+    "alert": "{base}/v1/{tenant}/alerts/+",
+    "status": "{base}/v1/nodes/+/status",
+}
+KINDS = tuple(_TOPICS)
+Status = Literal["connected", "lost"]
+
+
+def topics(
+    kinds: Sequence[str] = KINDS, *, base: str = "emotion", tenant: str = "default", call: str = "+", role: str = "+"
+) -> list[str]:
+    """Return the MQTT topic filters that bring these kinds of events.
+
+    Parameters
+    ----------
+    kinds : sequence of str
+        Out of ``utterance``, ``partial``, ``state``, ``ended``, ``alert`` and ``status``.
+    base : str
+        First levels of every topic, as configured in the server.
+    tenant, call, role : str
+        One level each; ``+`` = any.
+
+    Raises
+    ------
+    OptionError
+        An unknown kind, or a level that is empty, has a slash or mixes ``+`` or ``#`` with other characters.
+    """
+    for name, level in {"tenant": tenant, "call": call, "role": role}.items():
+        if not level or "/" in level or "#" in level or ("+" in level and level != "+"):
+            raise OptionError(f"got {name}={level!r}; give one level of a topic, or + for any")
+    if not base or "+" in base or "#" in base:
+        raise OptionError(f"got base={base!r}; give the server's base topic, without wildcards")
+    unknown = [kind for kind in kinds if kind not in _TOPICS]
+    if unknown or not kinds:
+        raise OptionError(f"got kinds {', '.join(unknown) or '(none)'}; choose from {', '.join(KINDS)}")
+    return [_TOPICS[kind].format(base=base, tenant=tenant, call=call, role=role) for kind in kinds]
+
+
+class Received(msgspec.Struct, frozen=True):
+    """One message as it came, with what it means."""
+
+    topic: str
+    payload: bytes
+    event: Event | UnknownEvent
+
+
+class Subscription:
+    """A stream of events; made by :func:`subscribe`.
+
+    Iterate it, or enter it first (``async with``) to be sure that the subscription stands before something else is
+    started, and that it is closed when the loop is left early.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        filters: Sequence[str],
+        *,
+        call: str = "+",
+        role: str = "+",
+        dedupe: int = 10000,
+        client_id: str | None = None,
+        persistent: bool = False,
+        on_status: Callable[[Status, str], None] | None = None,
+    ) -> None:
+        self.duplicates = 0
+        """Events that came again and were not handed out."""
+        self.unreadable = 0
+        """Payloads that were no event; each is logged."""
+        self.unknown = 0
+        """Events of a type that this version does not know; iteration leaves them out, :meth:`received` does not."""
+        self._broker = broker
+        self._filters = filters
+        self._call = call
+        self._role = role
+        self._dedupe = dedupe
+        self._client_id = client_id
+        self._persistent = persistent
+        self._on_status = on_status or (lambda _status, _reason: None)
+        self._seen: dict[str, None] = {}
+        self._client: aiomqtt.Client | None = None
+
+    async def __aenter__(self) -> Self:
+        await self._connect()
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._close()
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        async for item in self.received():
+            if isinstance(item.event, UnknownEvent):
+                continue
+            yield item.event
+
+    async def received(self) -> AsyncIterator[Received]:
+        """Iterate the messages with their topic and payload, events of unknown types included.
+
+        Raises
+        ------
+        BrokerError
+            The first connection cannot be made, or the broker forbids the subscription. A connection that is lost
+            later is made again, for as long as that takes.
+        """
+        if self._client is None:
+            async with self:
+                async for item in self.received():
+                    yield item
+            return
+        while True:
+            try:
+                message = await anext(self._client.messages)
+            except aiomqtt.MqttError as problem:
+                await self._reconnect(self._broker.explain(problem))
+                continue
+            read = self._read(message)
+            if read is not None:
+                yield read
+
+    async def _connect(self) -> None:
+        client = self._broker.client(self._client_id, persistent=self._persistent)
+        try:
+            await client.__aenter__()
+        except aiomqtt.MqttError as problem:
+            raise self._broker.explain(problem) from problem
+        self._client = client
+        try:
+            for topic in self._filters:
+                for granted in await client.subscribe(topic, qos=1):
+                    if (granted if isinstance(granted, int) else granted.value) >= 0x80:
+                        raise _ForbiddenError(
+                            f"the MQTT broker at {self._broker.address} forbids us to subscribe to {topic} "
+                            f"({granted}); allow it for this user"
+                        )
+        except aiomqtt.MqttError as problem:
+            await self._close()
+            raise self._broker.explain(problem) from problem
+        except BrokerError:
+            await self._close()
+            raise
+        self._on_status("connected", self._broker.address)
+
+    async def _reconnect(self, reason: BrokerError) -> None:
+        await self._close()
+        told = str(reason)
+        self._on_status("lost", told)
+        for delay_s in backoff(Random()):  # noqa: S311 - jitter, no secret
+            await asyncio.sleep(delay_s)
+            try:
+                await self._connect()
+            except _ForbiddenError:
+                raise
+            except BrokerError as problem:
+                # Every new reason once: a broker that stays away for a day is not a day of messages.
+                if str(problem) != told:
+                    told = str(problem)
+                    self._on_status("lost", told)
+            else:
+                return
+
+    async def _close(self) -> None:
+        client, self._client = self._client, None
+        if client is None:
+            return
+        try:
+            await client.__aexit__(None, None, None)
+        except aiomqtt.MqttError as problem:
+            log.debug("closing the connection to %s: %s", self._broker.address, problem)
+
+    def _read(self, message: aiomqtt.Message) -> Received | None:
+        topic, payload = message.topic.value, message.payload
+        if not isinstance(payload, bytes) or not payload:
+            return None  # the retained state of a call is cleared by an empty message
+        try:
+            event = decode(payload)
+        except EventError as problem:
+            self.unreadable += 1
+            log.warning("skipped a message on %s: %s", topic, problem)
+            return None
+        if isinstance(event, UnknownEvent):
+            self.unknown += 1
+        # Alerts of all calls share a topic, so the broker cannot choose among them.
+        if isinstance(event, AlertEvent) and not (
+            self._call in {"+", event.data.call.id} and self._role in {"+", event.data.role}
+        ):
+            return None
+        if event.id in self._seen:
+            self.duplicates += 1
+            return None
+        self._seen[event.id] = None
+        if len(self._seen) > self._dedupe:
+            del self._seen[next(iter(self._seen))]
+        return Received(topic, payload, event)
+
+
+class _ForbiddenError(BrokerError):
+    """Trying again would be answered in the same way."""
+
+
+def subscribe(
+    mqtt_url: str = DEFAULT_URL,
+    *,
+    kinds: Sequence[str] = ("utterance",),
+    tenant: str = "default",
+    base: str = "emotion",
+    call: str = "+",
+    role: str = "+",
+    dedupe: int = 10000,
+    version: str = "5",
+    username: str = "",
+    password_file: str = "",
+    ca_file: str = "",
+    client_id: str | None = None,
+    persistent: bool = False,
+    on_status: Callable[[Status, str], None] | None = None,
+) -> Subscription:
+    """Follow events: ``async for event in subscribe("mqtt://broker")``.
+
+    Parameters
+    ----------
+    mqtt_url : str
+        ``mqtt://host:1883`` or ``mqtts://host:8883``.
+    kinds : sequence of str
+        What to follow, see :func:`topics`.
+    tenant, base, call, role : str
+        Whose events, see :func:`topics`; a call's id as it stands in its topics.
+    dedupe : int
+        How many ids to remember. An event that comes again after this many others is handed out again.
+    version : str
+        ``5`` or ``3.1.1``.
+    username, password_file, ca_file : str
+        See :class:`streamer_client.broker.Broker`.
+    client_id : str, optional
+        Must be unique at the broker; needed for `persistent`.
+    persistent : bool
+        The broker keeps events while this client is away.
+    on_status : callable, optional
+        Called with ``"connected"`` and the broker's address, or ``"lost"`` and the reason.
+
+    Raises
+    ------
+    BrokerError
+        When iteration begins: the broker cannot be reached or does not let us in.
+    OptionError
+        An argument that cannot be right.
+    """
+    if dedupe < 1:
+        raise OptionError(f"got dedupe={dedupe}; give 1 or more")
+    broker = Broker(mqtt_url, version, username, password_file, ca_file)
+    return Subscription(
+        broker,
+        topics(kinds, base=base, tenant=tenant, call=call, role=role),
+        call=call,
+        role=role,
+        dedupe=dedupe,
+        client_id=client_id,
+        persistent=persistent,
+        on_status=on_status,
+    )
+
+
+make_callable(__name__)
