@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from streamer.config import ConfigError, Settings, load, masked, read_secret
 from streamer.wire.events import Role
 

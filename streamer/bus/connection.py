@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 import ssl
 from pathlib import Path
@@ -194,6 +195,7 @@ class Link(aiomqtt.Client):
             protocol=aiomqtt.ProtocolVersion.V5 if self._v5 else aiomqtt.ProtocolVersion.V311,
             will=self._will(will, will_delay_s) if will else None,
             timeout=timeout_s,
+            logger=_quiet,
             keepalive=_KEEPALIVE_S,
             # The window is kept by whoever sends; a second one in here would hold messages back unseen.
             max_inflight_messages=_MOST_IN_FLIGHT,
@@ -333,6 +335,26 @@ class Link(aiomqtt.Client):
             # aiomqtt would wait for its time limit.
             self._connected.set_exception(aiomqtt.MqttError("closed without an answer"))
         super()._on_disconnect(client, userdata, flags, reason_code, properties)
+
+    def _on_socket_register_write(
+        self,
+        client: Client,
+        userdata: Any,  # noqa: ANN401, ARG002 - paho's signature
+        sock: Any,  # noqa: ANN401
+    ) -> None:
+        def write() -> None:
+            try:
+                client.loop_write()
+            except Exception as problem:  # noqa: BLE001 - whatever it is, it ends the connection and is its reason
+                if not self._disconnected.done():
+                    self._disconnected.set_exception(problem)
+
+        def register() -> None:
+            # aiomqtt registers without looking: a socket closed in the meantime, or another one of its number.
+            if sock.fileno() >= 0:
+                self._loop.add_writer(sock.fileno(), write)
+
+        self._loop.call_soon_threadsafe(register)
 
     def _on_publish(
         self,

@@ -15,7 +15,7 @@ import msgspec
 import structlog
 from paho.mqtt.reasoncodes import ReasonCode
 
-from streamer.bus.cloudevents import Outgoing
+from streamer.bus.cloudevents import Kind, Outgoing
 from streamer.bus.connection import Link, LinkError
 from streamer.bus.outbox import Outbox, Row
 from streamer.metrics import Metrics, Stage
@@ -47,6 +47,64 @@ class Pace(msgspec.Struct, frozen=True):
     """How long the broker waits with ``offline`` after an abrupt end (v5)."""
 
 
+class Refusals:
+    """What the broker refused and shall not be asked again at once; outlives a connection.
+
+    It has to: some brokers (Mosquitto 2.0.11, for one) refuse a message and then close the connection, and the next one
+    would begin with the same message.
+
+    Parameters
+    ----------
+    pause_s
+        How long after the last refusal all that was refused is tried again.
+    metrics
+        Where refusals are counted.
+    """
+
+    def __init__(self, pause_s: float, metrics: Metrics) -> None:
+        self._pause_s = pause_s
+        self._metrics = metrics
+        self._held: set[str] = set()
+        self._retried: set[str] = set()
+        self._said: set[str] = set()
+        self.until: float | None = None
+        """Event loop time at which what is held is tried again; None where nothing is."""
+
+    def holds(self, line: str) -> bool:
+        """Return whether messages of this line wait."""
+        return line in self._held
+
+    def release_due(self, now: float) -> bool:
+        """Release everything if its time has come; return whether it has."""
+        if self.until is None or now < self.until:
+            return False
+        self.until = None
+        self._retried |= self._held
+        self._held.clear()
+        return True
+
+    def hold(self, line: str, kind: Kind, reason: str, now: float) -> None:
+        """Keep a line back; said once until everything that was refused has been taken."""
+        self._retried.discard(line)
+        self._held.add(line)
+        self.until = now + self._pause_s
+        self._metrics.publish_refused.labels(reason).inc()
+        if reason not in self._said:
+            self._said.add(reason)
+            _log.error(
+                f"the broker refuses messages ({reason}); they are kept and tried again every {self._pause_s:g} s; "
+                "check what this user may write to at the broker",
+                kind=kind.value,
+            )
+
+    def taken(self, line: str) -> None:
+        """Note that the broker took a message of a line."""
+        if self._retried:
+            self._retried.discard(line)
+            if not self._retried and not self._held:
+                self._said.clear()
+
+
 class _Sent(msgspec.Struct, frozen=True):
     row: Row
     at: float
@@ -63,11 +121,13 @@ class Drain:
         What is to be emptied.
     pace
         How fast.
+    refusals
+        What is kept back; outlives this connection.
     metrics
-        Where latency, retries and refusals are shown.
+        Where latency and what is given up are shown.
     """
 
-    def __init__(self, link: Link, outbox: Outbox, pace: Pace, metrics: Metrics) -> None:
+    def __init__(self, link: Link, outbox: Outbox, pace: Pace, refusals: Refusals, metrics: Metrics) -> None:
         self._link = link
         self._outbox = outbox
         self._pace = pace
@@ -78,9 +138,7 @@ class Drain:
         self._in_flight: dict[int, _Sent] = {}
         self._done: list[int] = []
         self._cursor = 0
-        self._held: set[str] = set()
-        self._held_until = 0.0
-        self._said: set[str] = set()
+        self._refusals = refusals
 
     async def run(self) -> None:
         """Empty the outbox, and go on as messages come, until the connection is gone.
@@ -123,12 +181,10 @@ class Drain:
         """Look at what is overdue; return when to look again, or None where nothing can become so."""
         now = self._loop.time()
         deadlines = []
-        if self._held:
-            if now >= self._held_until:
-                self._held.clear()
-                self._cursor = 0
-            else:
-                deadlines.append(self._held_until)
+        if self._refusals.release_due(now):
+            self._cursor = 0
+        elif self._refusals.until is not None:
+            deadlines.append(self._refusals.until)
         if self._in_flight:
             oldest = next(iter(self._in_flight.values()))
             due = oldest.at + self._pace.ack_s
@@ -146,7 +202,7 @@ class Drain:
         rows = await self._outbox.pending(self._cursor, free)
         for row in rows:
             self._cursor = row.seq
-            if row.seq not in self._in_flight and _line(row.message) not in self._held:
+            if row.seq not in self._in_flight and not self._refusals.holds(_line(row.message)):
                 self._send(row)
         return len(rows) == free
 
@@ -168,26 +224,15 @@ class Drain:
         if reason is None or reason.value < _FAILURE:
             self._metrics.stage_latency.labels(Stage.PUBLISH).observe(self._loop.time() - sent.at)
             self._done.append(row.seq)
+            self._refusals.taken(_line(row.message))
         elif reason.value in _HOPELESS:
             self._give_up(row, "refused", f"the broker will never take it ({reason})")
         else:
-            self._hold(row, str(reason))
+            # Those behind it on its line wait too, so that order holds; those already on their way cannot.
+            self._in_flight.pop(row.seq, None)
+            self._refusals.hold(_line(row.message), row.message.kind, str(reason), self._loop.time())
+            self._metrics.publish_retries.inc()
         self._wake.set()
-
-    def _hold(self, row: Row, reason: str) -> None:
-        """Keep a message that was refused, and those behind it on its line, for a later try."""
-        self._in_flight.pop(row.seq, None)
-        self._held.add(_line(row.message))
-        self._held_until = self._loop.time() + self._pace.refused_retry_s
-        self._metrics.publish_refused.labels(reason).inc()
-        self._metrics.publish_retries.inc()
-        if reason not in self._said:  # one line a connection, not one a message
-            self._said.add(reason)
-            _log.error(
-                f"the broker refuses messages ({reason}); they are kept and tried again every "
-                f"{self._pace.refused_retry_s:g} s; check the rights of this user at the broker",
-                kind=row.message.kind.value,
-            )
 
     def _give_up(self, row: Row, why: str, text: str) -> None:
         give_up(row, why, text, self._metrics)

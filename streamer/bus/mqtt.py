@@ -19,7 +19,7 @@ from streamer_client.events import Status, StatusData, StatusEvent
 
 from streamer.bus.cloudevents import Outgoing, event_id, outgoing, rfc3339
 from streamer.bus.connection import Link, LinkError, MqttSettings, connect
-from streamer.bus.drain import Drain, Pace, give_up
+from streamer.bus.drain import Drain, Pace, Refusals, give_up
 from streamer.bus.outbox import Outbox, OutboxError, Row
 from streamer.bus.topics import Topics, safe
 from streamer.metrics import Metrics
@@ -122,6 +122,7 @@ class Publisher:
         self._trouble = ""
         self._unwritten = 0
         self._strikes: dict[int, int] = {}
+        self._refusals = Refusals(self._pace.refused_retry_s, metrics)
 
     @property
     def connected(self) -> bool:
@@ -184,7 +185,7 @@ class Publisher:
             will_delay_s=self._pace.will_delay_s,
             timeout_s=self._pace.connect_s,
         )
-        drain = Drain(link, self._outbox, self._pace, self._metrics)
+        drain = Drain(link, self._outbox, self._pace, self._refusals, self._metrics)
         try:
             async with asyncio.timeout(self._pace.ack_s):
                 await self._say(link, self._status)
@@ -231,12 +232,15 @@ class Publisher:
             _log.warning(f"{text}; trying again, events are kept in the outbox", waiting=self._outbox.depth())
 
     async def _say(self, link: Link, status: Status) -> None:
-        reason = await link.send(self._status_message(status))
+        message = self._status_message(status)
+        if self._refusals.holds(message.topic):
+            return
+        reason = await link.send(message)
         if reason is not None and reason.is_failure:
-            _log.error(
-                f"the broker refuses this server's status ({reason}); allow its user to write to the topic",
-                topic=self._topics.status(self._node),
-            )
+            now = asyncio.get_running_loop().time()
+            self._refusals.hold(message.topic, message.kind, f"{reason}, {message.topic}", now)
+        else:
+            self._refusals.taken(message.topic)
 
     def _status_message(self, status: Status) -> Outgoing:
         self._statuses_made += 1

@@ -1,0 +1,311 @@
+"""One call: wire events in, utterances to be judged and finished events out.
+
+Pure: no socket, no file, no clock of its own; time comes in as an argument. The very object that serves is the one that
+is tested and measured. It keeps the promises made to the people on the line: only analysed roles ever reach a model,
+nothing is judged before a notice where one is required, and after an objection nothing of the call is kept.
+
+Life of a call::
+
+    call = Call(start, ...)            # from the dialect's Start
+    call.receive(event, now_s)         # Audio, Gap, Notice, ... -> utterances to judge
+    call.conclude(heard, judged, now)  # with the model's verdict -> the event, or None after an objection
+    call.finish()                      # last utterances
+    call.summary(reason, now_s)        # the `ended` event
+"""
+
+from __future__ import annotations
+
+import msgspec
+from streamer_client.events import (
+    CallRef,
+    Emotion,
+    EndedData,
+    EndedEvent,
+    Latency,
+    ModelRef,
+    PartialEvent,
+    Speaker,
+    SpeakerSummary,
+    StateData,
+    StateEvent,
+    Utterance,
+    UtteranceData,
+    UtteranceEvent,
+)
+
+from streamer.audio.pace import RateCheck
+from streamer.bus.cloudevents import event_id, rfc3339
+from streamer.config import Settings
+from streamer.emotion.batcher import Judged
+from streamer.emotion.model import EmotionModel
+from streamer.leg import Heard, Leg, Numbers
+from streamer.speech.overlap import Overlap
+from streamer.wire.events import Audio, Fault, Gap, Missing, Notice, Pause, Resume, Start, WireEvent, Withdraw
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """What a call is called, decided before it begins."""
+
+    call: CallRef
+    """Its id is safe for topics already."""
+    session_id: str
+    """One per stream; event ids derive from it."""
+    source: str
+    """CloudEvents source, `/nodes/<node>`."""
+
+
+class Call:
+    """One call.
+
+    Parameters
+    ----------
+    start
+        What the dialect said of it.
+    identity
+        Its names.
+    settings
+        How speech is cut and whose is analysed.
+    model
+        Judges the analysed roles.
+    now_s
+        Wall-clock time of the call's beginning, seconds since the epoch.
+    """
+
+    def __init__(
+        self, start: Start, identity: Identity, *, settings: Settings, model: EmotionModel, now_s: float
+    ) -> None:
+        emotion = settings.emotion
+        self.identity = identity
+        self.notice = start.notice
+        self.withdrawn = False
+        self.paused = False
+        self.missing_messages = 0
+        self.utterances = 0
+        """Utterance events so far, all roles."""
+        self._started_s = now_s
+        self._needs_notice = emotion.require_notice
+        self._lawful_basis = emotion.lawful_basis
+        self._hangover_ms = settings.speech.hangover_ms
+        self._model_ref = ModelRef(name=model.card.name, version=model.card.version, sha256=model.card.sha256)
+        self._counts: dict[int, dict[str, int]] = {}
+        self._partials = 0
+        numbers = {role: Numbers() for role in start.roles}
+        self.legs = tuple(
+            Leg(
+                role,
+                channel,
+                encoding=start.encoding,
+                rate_hz=start.rate_hz,
+                speech=settings.speech,
+                model=model if role in emotion.analyse else None,
+                partial_every_ms=emotion.partial_every_ms,
+                numbers=numbers[role],
+            )
+            for channel, role in enumerate(start.roles)
+        )
+        self._overlap = Overlap()
+        is_live = start.speed == 1.0 and not start.has_media_clock
+        self._rate_check = RateCheck(start.rate_hz) if is_live else None
+        self._bytes_per_sample = start.encoding.bytes_per_sample
+
+    @property
+    def analysed(self) -> tuple[str, ...]:
+        """The roles whose emotions are named, in channel order, each once."""
+        return tuple(dict.fromkeys(str(leg.role) for leg in self.legs if leg.analysed))
+
+    def receive(self, event: WireEvent, now_s: float) -> list[Heard | Fault]:
+        """Take what the platform said.
+
+        Parameters
+        ----------
+        event
+            From the dialect; `Start`, `Stop` and `Fault` are the server's business and change nothing here.
+        now_s
+            Monotonic seconds, only to hold the declared sample rate against the clock.
+
+        Returns
+        -------
+        list of Heard, Fault
+            Utterances to judge, in order; a fault where the stream cannot be right.
+        """
+        if self.withdrawn:
+            return []
+        match event:
+            case Audio():
+                return self._audio(event, now_s)
+            case Gap():
+                self._pause(paused=self.paused)
+                return self._allowed([heard for leg in self.legs for heard in leg.gap(event.duration_ms)])
+            case Missing():
+                self.missing_messages += event.messages
+            case Pause():
+                self._pause(paused=True)
+            case Resume():
+                self._pause(paused=False)
+            case Notice():
+                self._take_notice()
+            case Withdraw():
+                self._withdraw()
+            case _:
+                pass
+        return []
+
+    def finish(self) -> list[Heard | Fault]:
+        """End the call's audio; return the utterances that end with it."""
+        if self.withdrawn:
+            return []
+        heard = [heard for leg in self.legs for heard in leg.finish()]
+        for leg in self.legs:
+            self._note_speech(leg)
+        return self._allowed(heard)
+
+    def conclude(self, heard: Heard, judged: Judged, now_s: float) -> UtteranceEvent | PartialEvent | None:
+        """Make the event of a judged utterance; None where the person has objected meanwhile."""
+        if self.withdrawn:
+            return None
+        verdict = judged.verdict
+        data = UtteranceData(
+            call=self.identity.call,
+            speaker=Speaker(role=heard.role, channel=heard.channel),
+            utterance=Utterance(
+                n=heard.n,
+                start_ms=heard.start_ms,
+                end_ms=heard.end_ms,
+                speech_ms=heard.speech_ms,
+                cut=heard.cut,
+            ),
+            emotion=Emotion(
+                top=verdict.top,
+                confidence=verdict.confidence,
+                uncertain=verdict.uncertain,
+                scores=verdict.scores,
+            ),
+            quality=heard.quality,
+            model=self._model_ref,
+            latency=Latency(
+                hangover_ms=self._hangover_ms,
+                queue_ms=round(judged.queue_ms, 1),
+                compute_ms=round(judged.compute_ms, 1),
+            ),
+        )
+        # A recording played faster than life is ahead of the clock; no event is stamped with a time to come.
+        at_s = min(now_s, self._started_s + heard.end_ms / 1000)
+        subject = f"{self.identity.call.id}/{heard.role}/{heard.n}"
+        if heard.cut is None:
+            self._partials += 1
+            return PartialEvent(
+                id=self._id(f"partial.{self._partials}", heard.role, heard.n, at_s),
+                source=self.identity.source,
+                subject=subject,
+                time=rfc3339(at_s),
+                # Sorts behind the utterance before and in front of the one it belongs to.
+                sequence=f"{heard.n - 1:010d}.{self._partials:05d}",
+                data=data,
+            )
+        self.utterances += 1
+        if not verdict.uncertain:
+            counts = self._counts.setdefault(heard.channel, {})
+            counts[verdict.top] = counts.get(verdict.top, 0) + 1
+        return UtteranceEvent(
+            id=self._id("utterance", heard.role, heard.n, at_s),
+            source=self.identity.source,
+            subject=subject,
+            time=rfc3339(at_s),
+            sequence=f"{heard.n:010d}",
+            data=data,
+        )
+
+    def state(self, now_s: float) -> StateEvent:
+        """Return the retained state of the live call."""
+        return StateEvent(
+            id=self._id(f"state.{int(self.notice)}", "", 0, now_s),
+            source=self.identity.source,
+            subject=self.identity.call.id,
+            time=rfc3339(now_s),
+            data=StateData(
+                call=self.identity.call,
+                status="live",
+                roles=tuple(str(leg.role) for leg in self.legs),
+                analysed=self.analysed,
+                notice=self.notice,
+                lawful_basis=self._lawful_basis,
+            ),
+        )
+
+    def summary(self, reason: str, now_s: float) -> EndedEvent:
+        """Return the summary of the finished call; it names no emotion of a role that is not analysed."""
+        duration_ms = max((leg.position_ms for leg in self.legs), default=0)
+        return EndedEvent(
+            id=self._id("ended", "", 0, now_s),
+            source=self.identity.source,
+            subject=self.identity.call.id,
+            time=rfc3339(now_s),
+            data=EndedData(
+                call=self.identity.call,
+                duration_ms=duration_ms,
+                utterances=self.utterances,
+                overlap_ms=round(self._overlap.total_ms),
+                reason=reason,
+                speakers=tuple(self._speaker(leg, duration_ms) for leg in self.legs),
+            ),
+        )
+
+    def _audio(self, audio: Audio, now_s: float) -> list[Heard | Fault]:
+        if self._rate_check is not None and audio.channel == 0:
+            wrong = self._rate_check.feed(now_s, len(audio.payload) // self._bytes_per_sample)
+            if wrong:
+                return [Fault(code="sample_rate_mismatch", message=wrong)]
+        leg = self.legs[audio.channel]
+        heard = leg.receive(audio)
+        self._note_speech(leg)
+        return self._allowed(heard)
+
+    def _note_speech(self, leg: Leg) -> None:
+        """Count where the two parties of a call speak at once; with more parties there is no such figure."""
+        spoken = leg.take_speech()
+        if len(self.legs) != 2:
+            return
+        for start_ms, end_ms in spoken:
+            self._overlap.speech(leg.channel, start_ms, end_ms)
+        self._overlap.passed(leg.channel, leg.framed_ms)
+
+    def _pause(self, *, paused: bool) -> None:
+        self.paused = paused
+        if self._rate_check is not None:
+            self._rate_check.pause()
+
+    def _allowed(self, heard: list[Heard]) -> list[Heard | Fault]:
+        """Drop what was said before the person was told, where that is required."""
+        return list(heard) if self.notice or not self._needs_notice else []
+
+    def _take_notice(self) -> None:
+        if self.notice:
+            return
+        self.notice = True
+        if self._needs_notice:
+            for leg in self.legs:
+                leg.skip_open_utterance()
+
+    def _withdraw(self) -> None:
+        self.withdrawn = True
+        self._counts.clear()
+        for leg in self.legs:
+            leg.stop_analysis()
+
+    def _id(self, kind: str, role: str, n: int, at_s: float) -> str:
+        return event_id(self.identity.session_id, kind, role, n, int(at_s * 1000))
+
+    def _speaker(self, leg: Leg, duration_ms: int) -> SpeakerSummary:
+        activity = leg.activity.summary
+        return SpeakerSummary(
+            role=leg.role,
+            channel=leg.channel,
+            analysed=leg.analysed,
+            utterances=leg.utterances,
+            talk_ms=activity.talk_ms,
+            silence_ms=max(0, duration_ms - activity.talk_ms),
+            loudness_dbfs=None if activity.loudness_dbfs is None else round(activity.loudness_dbfs, 1),
+            syllables_per_s=None if activity.syllables_per_s is None else round(activity.syllables_per_s, 2),
+            lost_ms=round(leg.timeline.counters.lost_ms + leg.timeline.counters.hole_ms),
+            emotions=self._counts.get(leg.channel, {}),
+        )

@@ -1,0 +1,165 @@
+"""The command `streamer`: the server's own commands, and the client's mounted beside them.
+
+Errors are one line on standard error and exit status 1; Ctrl-C is 130. This file must never hold anything that a test
+could not reach without a terminal: it parses, calls, prints.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from streamer_client import commands as client
+
+from streamer import __version__
+from streamer.errors import StreamerError
+
+if TYPE_CHECKING:
+    from streamer.config import Settings
+
+app = typer.Typer(
+    name="streamer",
+    help="Live telephone calls in, emotion events on MQTT out.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", help="The configuration file; defaults hold without one.", show_default=False)
+]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"streamer {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _version_wanted: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Live telephone calls in, emotion events on MQTT out."""
+
+
+@app.command(
+    epilog="Examples:  streamer serve  |  streamer serve --config streamer.toml --mqtt mqtts://broker:8883"
+    "  |  STREAMER_MQTT_URL=mqtt://broker streamer serve --port 9000"
+)
+def serve(
+    config: ConfigOption = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on (server.host).", show_default=False)] = None,
+    port: Annotated[int | None, typer.Option(help="WebSocket port (server.port).", show_default=False)] = None,
+    admin_port: Annotated[
+        int | None, typer.Option(help="Health and metrics port (server.admin_port).", show_default=False)
+    ] = None,
+    mqtt: Annotated[str | None, typer.Option(metavar="URL", help="The broker (mqtt.url).", show_default=False)] = None,
+    outbox: Annotated[
+        str | None, typer.Option(metavar="PATH", help="File of events to deliver (outbox.path).", show_default=False)
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="NAME|FOLDER", help="The model (emotion.model).", show_default=False)
+    ] = None,
+    analyse: Annotated[
+        str | None,
+        typer.Option(metavar="ROLE,ROLE", help="Whose emotions are named (emotion.analyse).", show_default=False),
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes (server.workers).", show_default=False)] = None,
+) -> None:
+    """Take calls until SIGTERM or Ctrl-C; then let the calls end. A second signal hurries."""
+    settings = _load(
+        config,
+        {
+            "server.host": host,
+            "server.port": port,
+            "server.admin_port": admin_port,
+            "server.workers": workers,
+            "mqtt.url": mqtt,
+            "outbox.path": outbox,
+            "emotion.model": model,
+            "emotion.analyse": [role.strip() for role in analyse.split(",") if role.strip()] if analyse else None,
+        },
+    )
+    _run(_serve(settings))
+
+
+@app.command(epilog="Examples:  streamer demo  |  streamer demo --speed max")
+def demo(
+    speed: Annotated[str, typer.Option(metavar="N|max", help="Times faster than life.")] = "1",
+) -> None:
+    """Show the whole thing: broker, server and a recorded call in real time, about a minute."""
+    from streamer_client.pace import parse_speed
+
+    from streamer.demo.show import show
+
+    _run(show(parse_speed(speed)))
+
+
+@app.command(epilog="Examples:  streamer check  |  streamer check --config streamer.toml --print")
+def check(
+    config: ConfigOption = None,
+    print_settings: Annotated[
+        bool, typer.Option("--print", help="Show the settings in force, secrets masked.")
+    ] = False,
+) -> None:
+    """Say whether configuration, model and broker are right, and what is wrong if not."""
+    from streamer.checks import check_all, shown
+
+    settings = _load(config, {})
+    if print_settings:
+        print(shown(settings))
+    outcomes = asyncio.run(check_all(settings))
+    for outcome in outcomes:
+        print(f"{'ok    ' if outcome.ok else 'WRONG '} {outcome.what}: {outcome.says}")
+    if not all(outcome.ok for outcome in outcomes):
+        raise typer.Exit(1)
+
+
+app.command("replay")(client.replay_command)
+app.command("watch")(client.watch_command)
+app.command("alerts")(client.alerts_command)
+
+
+def _load(config: Path | None, flags: dict[str, object]) -> Settings:
+    from streamer.config import load
+
+    if config is None and (named := os.environ.get("STREAMER_CONFIG")):
+        config = Path(named)
+    return load(config, os.environ, flags)
+
+
+async def _serve(settings: Settings) -> None:
+    from streamer.logs import configure
+    from streamer.server import node
+
+    configure(settings.log)
+    async with node(settings) as server:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, server.drain)
+        await server.run()
+
+
+def _run(work: Coroutine[object, object, None]) -> None:
+    """Run on uvloop where there is one."""
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(work)
+    else:
+        uvloop.run(work)
+
+
+def main() -> None:
+    """Run the command line; end the process with its status."""
+    sys.exit(client.run_app(app, "streamer", problems=(StreamerError,)))

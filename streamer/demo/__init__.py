@@ -1,0 +1,1 @@
+"""The demo: an embedded broker and a call that we made ourselves."""

@@ -1,0 +1,335 @@
+"""The server: listens, lets in, keeps watch, and goes down without dropping a call.
+
+The only file that knows sockets. It turns a WebSocket into the three verbs that a session needs, decides before the
+upgrade who may come in, and owns every long-lived task. This file must never look into a message: that is the
+dialects' business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from http import HTTPStatus
+
+import structlog
+from prometheus_client import CollectorRegistry
+from streamer_client.events import Status
+from websockets.asyncio.server import Server as Listener
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+
+from streamer import __version__
+from streamer.admin import READY, Admin
+from streamer.auth import Keyring, Pass, Refusal, Upgrade
+from streamer.bus.bus import Bus
+from streamer.bus.cloudevents import event_id
+from streamer.config import Settings, read_secret
+from streamer.emotion.batcher import Batcher
+from streamer.emotion.model import EmotionModel, ModelCard, load, locate
+from streamer.errors import StreamerError
+from streamer.leg import prove
+from streamer.limits import Admission
+from streamer.metrics import Metrics
+from streamer.session import DRAINING, Services, Session
+from streamer.wire.events import Dialect, Fault, Message
+from streamer.wire.native import Native
+from streamer.wire.routes import PATHS
+from streamer.wire.twilio import Twilio
+
+WATCH_S = 0.25
+"""Between two looks at the loop's lag and at calls that fell silent."""
+START_WITHIN_S = 15.0
+"""A connection that has not started a call by then is closed."""
+NO_START = Fault("no_start", f"no call was started within {START_WITHIN_S:g} s; send start first")
+LAST_CALLS_S = 10.0
+"""What calls get to hand over their last events once the drain's time is over."""
+FLUSH_S = 10.0
+"""How long the outbox may still empty itself when the last call has gone."""
+
+log = structlog.get_logger()
+
+
+class ServeError(StreamerError):
+    """The server cannot start; the message says why and what to do."""
+
+
+class Connection(ServerConnection):
+    """A WebSocket with what was decided before its upgrade."""
+
+    admitted: Pass
+    dialect: Dialect
+
+
+class _WebSocketPeer:
+    """A WebSocket as a session sees it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def messages(self) -> AsyncIterator[Message]:
+        with suppress(ConnectionClosed):  # however it closed, there is nothing more to read
+            while True:
+                yield await self._connection.recv()
+
+    async def send(self, message: Message) -> None:
+        with suppress(ConnectionClosed):  # the peer has gone; the bus has the event
+            await self._connection.send(message)
+
+    async def close(self, code: int, reason: str) -> None:
+        await self._connection.close(code, reason)
+
+
+class Server:
+    """A node.
+
+    Parameters
+    ----------
+    settings
+        The configuration.
+    model
+        Loaded already: a server without a model must not come up.
+    bus
+        Opened already, for the same reason.
+    metrics
+        What the node counts.
+    """
+
+    def __init__(self, settings: Settings, model: EmotionModel, bus: Bus, metrics: Metrics) -> None:
+        self._settings = settings
+        self._model = model
+        self._bus = bus
+        self._metrics = metrics
+        self._keyring = Keyring.of(settings)
+        self._twilio_token = read_secret(
+            settings.dialects.twilio.token, settings.dialects.twilio.token_file, "dialects.twilio.token_file"
+        )
+        self._admission = Admission(settings.server.max_calls)
+        self._sessions: set[Session] = set()
+        self._draining = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._services: Services
+        self.port = 0
+        """The port that was bound, once `run` has begun to listen."""
+        self.admin_port = 0
+        self.listening = asyncio.Event()
+
+    def drain(self) -> None:
+        """Refuse new calls and end when the present ones have; a second time: end now."""
+        if self._draining.is_set():
+            self._hurry.set()
+        self._draining.set()
+
+    @property
+    def card(self) -> ModelCard:
+        """The card of the model that judges."""
+        return self._model.card
+
+    @property
+    def readiness(self) -> str:
+        """Whether new calls are welcome, in a word."""
+        if self._draining.is_set():
+            return "draining"
+        if not self.listening.is_set():
+            return "starting"
+        if self._admission.full:
+            return f"full: {self._settings.server.max_calls} calls"
+        return READY
+
+    async def run(self) -> None:
+        """Serve until drained.
+
+        Raises
+        ------
+        ServeError
+            A port is taken or not allowed.
+        """
+        server = self._settings.server
+        async with AsyncExitStack() as stack:
+            admin = Admin(self._metrics.registry, lambda: self.readiness)
+            admin_listener = await _bound(admin.listen(server.host, server.admin_port), server.host, server.admin_port)
+            stack.push_async_callback(_shut, admin_listener)
+            self.admin_port = _port(admin_listener)
+            batcher = Batcher(self._model)
+            stack.push_async_callback(batcher.close)
+            self._services = self._make_services(batcher)
+            listener = await _bound(self._listen(), server.host, server.port)
+            stack.push_async_callback(_shut, listener)
+            self.port = _port(listener)
+            async with asyncio.TaskGroup() as background:
+                tasks = [
+                    background.create_task(self._bus.run(), name="bus"),
+                    background.create_task(self._watch(background), name="watch"),
+                ]
+                self._announce()
+                await self._serve_until_drained(listener)
+                left = await self._bus.flush(FLUSH_S)
+                log.info("stopped", undelivered=left)
+                for task in tasks:
+                    task.cancel()
+
+    def _make_services(self, batcher: Batcher) -> Services:
+        return Services(
+            settings=self._settings,
+            model=self._model,
+            batcher=batcher,
+            bus=self._bus,
+            metrics=self._metrics,
+            admission=self._admission,
+            new_session_id=lambda: event_id(secrets.token_hex(16), "session", "", 0, time.time_ns() // 1_000_000),
+            wall_s=time.time,
+            monotonic_s=time.monotonic,
+        )
+
+    async def _listen(self) -> Listener:
+        server = self._settings.server
+        # The two callbacks take what create_connection makes; the library's types know only its base.
+        return await serve(
+            self._handle,  # type: ignore[arg-type]
+            server.host,
+            server.port,
+            process_request=self._before_upgrade,  # type: ignore[arg-type]
+            create_connection=Connection,
+            compression=None,  # audio does not shrink, and a window per call is memory
+            max_size=server.max_message_bytes,
+            ping_interval=server.ping_interval_s or None,
+            ping_timeout=None,  # a late pong is load, not death: the idle limit ends dead calls
+            close_timeout=5,
+            server_header=None,
+        )
+
+    def _announce(self) -> None:
+        card = self._model.card
+        settings = self._settings
+        log.info(
+            "listening",
+            version=__version__,
+            node=settings.node,
+            url=f"ws://{settings.server.host}:{self.port}",
+            paths=sorted(PATHS),
+            admin=f"http://{settings.server.host}:{self.admin_port}",
+            model=f"{card.name} {card.version}",
+            analyse=[str(role) for role in settings.emotion.analyse],
+            lawful_basis=settings.emotion.lawful_basis,
+            require_notice=settings.emotion.require_notice,
+        )
+        if not card.commercial_use:
+            log.warning("this model's licence does not allow commercial use", model=card.name, licence=card.licence)
+        self.listening.set()
+
+    async def _before_upgrade(self, connection: Connection, request: Request) -> Response | None:
+        """Decide who may come in; an answer here means that no WebSocket is opened."""
+        path = request.path.partition("?")[0].rstrip("/")
+        kind = PATHS.get(path)
+        if kind is None:
+            return connection.respond(
+                HTTPStatus.NOT_FOUND, f"nothing at {path[:80]!r}; calls are taken at {', '.join(sorted(PATHS))}\n"
+            )
+        headers = {name.lower(): value for name, value in request.headers.raw_items()}
+        decision = self._keyring.decide(Upgrade(dialect=kind.name, target=request.path, headers=headers))
+        if isinstance(decision, Refusal):
+            self._metrics.auth_failures.labels(decision.reason).inc()
+            log.warning("connection refused", dialect=kind.name, reason=decision.reason, message=decision.message)
+            return connection.respond(decision.status, f"{decision.message}\n")
+        connection.admitted = decision
+        connection.dialect = self._dialect(kind, connection)
+        return None
+
+    def _dialect(self, kind: type[Native | Twilio], connection: Connection) -> Dialect:
+        if kind is Twilio:
+            twilio = self._settings.dialects.twilio
+            connection.protocol.max_message_size = twilio.max_message_bytes
+            connection.ping_interval = twilio.ping_interval_s or None
+            return Twilio(roles=twilio.roles, token=self._twilio_token, label_parameters=twilio.labels)
+        return Native()
+
+    async def _handle(self, connection: Connection) -> None:
+        """Serve one stream."""
+        session = Session(_WebSocketPeer(connection), connection.dialect, connection.admitted, self._services)
+        self._sessions.add(session)
+        try:
+            await session.run()
+        except Exception:
+            log.exception("stream failed", session=session.session_id, dialect=connection.dialect.name)
+            await connection.close(1011, "our fault; see the server's log")
+        finally:
+            self._sessions.discard(session)
+
+    async def _watch(self, tasks: asyncio.TaskGroup) -> None:
+        """Look after what nobody sends a message about: silence, and the loop's own lag."""
+        audio = self._settings.audio
+        while True:
+            before_s = time.monotonic()
+            await asyncio.sleep(WATCH_S)
+            now_s = time.monotonic()
+            self._metrics.event_loop_lag.observe(max(0.0, now_s - before_s - WATCH_S))
+            for session in self._sessions:
+                session.notice_stall(now_s, audio.stall_ms / 1000)
+                if session.call is None:
+                    due, fault = now_s - session.opened_s > START_WITHIN_S, NO_START
+                else:
+                    due = now_s - session.heard_s > audio.idle_s and not session.call.paused
+                    fault = Fault("idle", f"no audio for {audio.idle_s:g} s (audio.idle_s); send pause to hold a call")
+                if due:
+                    tasks.create_task(session.expire("idle", fault), name=f"expire {session.session_id}")
+
+    async def _serve_until_drained(self, listener: Listener) -> None:
+        """Wait for the signal, then for the calls, and at the limit end them in an orderly way."""
+        await self._draining.wait()
+        self._admission.drain()
+        limit_s = self._settings.server.drain_s
+        log.info("draining", calls=self._admission.active, limit_s=limit_s)
+        await self._bus.announce(Status.DRAINING)
+        hurried = asyncio.create_task(self._hurry.wait(), name="hurry")
+        ended = asyncio.create_task(self._admission.wait_empty(), name="until no call")
+        await asyncio.wait({hurried, ended}, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
+        hurried.cancel()
+        await asyncio.gather(*(session.expire("draining", DRAINING) for session in self._sessions))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_CALLS_S):
+                await ended
+        ended.cancel()
+        await _shut(listener)
+        log.info("drained", calls_cut=self._admission.active)
+
+
+async def _bound(listening: Awaitable[Listener], host: str, port: int) -> Listener:
+    try:
+        return await listening
+    except OSError as problem:
+        raise ServeError(
+            f"cannot listen on {host}:{port}: {os.strerror(problem.errno) if problem.errno else problem}; is another "
+            "streamer running? Choose other ports with --port and --admin-port"
+        ) from problem
+
+
+@asynccontextmanager
+async def node(settings: Settings) -> AsyncIterator[Server]:
+    """Open everything a node needs, model first: a server without a model must not come up.
+
+    Raises
+    ------
+    StreamerError
+        Something is missing or does not fit; the message says what.
+    """
+    prove(settings.speech)
+    model = load(locate(settings.emotion.model))
+    metrics = Metrics(CollectorRegistry())
+    bus = await Bus.open(settings, metrics)
+    try:
+        yield Server(settings, model, bus, metrics)
+    finally:
+        await bus.close()
+
+
+def _port(listener: Listener) -> int:
+    return int(next(iter(listener.sockets)).getsockname()[1])
+
+
+async def _shut(listener: Listener) -> None:
+    listener.close(code=1001)
+    await listener.wait_closed()

@@ -1,0 +1,219 @@
+"""One party's audio: whatever way it comes, the same utterances, features and figures."""
+
+from __future__ import annotations
+
+from importlib import resources
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from streamer_client.events import Cut
+
+from streamer.audio import g711
+from streamer.config import ConfigError, SpeechSettings
+from streamer.emotion.model import EmotionModel, load, locate
+from streamer.leg import RATE_HZ, Heard, Leg, prove
+from streamer.wire.events import Audio, Encoding, Role
+
+SPEECH = SpeechSettings()
+
+
+@pytest.fixture(scope="module")
+def model() -> EmotionModel:
+    return load(locate("telephone"))
+
+
+@pytest.fixture(scope="module")
+def spoken() -> NDArray[np.int16]:
+    """Twenty seconds of the demo's customer: two utterances and what lies around them."""
+    with resources.as_file(resources.files("streamer.demo") / "call.flac") as path:
+        call, rate_hz = soundfile.read(path, dtype="int16", frames=20 * RATE_HZ)
+    assert rate_hz == RATE_HZ
+    return np.ascontiguousarray(call[:, 0])
+
+
+def leg(model: EmotionModel | None, encoding: Encoding = Encoding.PCM_S16LE, rate_hz: int = 8000, **more) -> Leg:
+    return Leg(
+        Role.CUSTOMER, 0, encoding=encoding, rate_hz=rate_hz, speech=more.pop("speech", SPEECH), model=model, **more
+    )
+
+
+def feed(one: Leg, payload: bytes, sizes: list[int], *, clock: bool = False, width: int = 2) -> list[Heard]:
+    heard: list[Heard] = []
+    at = turn = 0
+    while at < len(payload):
+        size = sizes[turn % len(sizes)] * width
+        media_ms = at / width * 1000 / RATE_HZ if clock else None
+        heard += one.receive(Audio(0, payload[at : at + size], media_ms))
+        at += size
+        turn += 1
+    return heard + one.finish()
+
+
+def same(one: list[Heard], other: list[Heard]) -> bool:
+    return [plain(heard) for heard in one] == [plain(heard) for heard in other]
+
+
+def plain(heard: Heard) -> tuple:
+    return (heard.n, heard.start_ms, heard.end_ms, heard.speech_ms, heard.cut, heard.quality, heard.features.tobytes())
+
+
+@pytest.fixture(scope="module")
+def reference(model: EmotionModel, spoken: NDArray[np.int16]) -> list[Heard]:
+    heard = feed(leg(model), spoken.tobytes(), [160])
+    assert [one.n for one in heard] == list(range(1, len(heard) + 1))
+    assert len(heard) >= 2
+    return heard
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(sizes=st.lists(st.integers(1, 5000), min_size=1, max_size=5), clock=st.booleans())
+def test_any_chunking_gives_the_same_utterances_and_features(model, spoken, reference, sizes: list[int], clock) -> None:
+    sizes = [max(size, 20) for size in sizes]
+    assert same(feed(leg(model), spoken.tobytes(), sizes, clock=clock), reference)
+
+
+def test_mu_law_and_linear_are_heard_alike(model, spoken, reference) -> None:
+    coded = g711.encode_mulaw(spoken)
+    assert same(feed(leg(model, Encoding.PCMU), coded, [160], width=1), reference)
+
+
+def test_a_law_is_heard_nearly_alike(model, spoken, reference) -> None:
+    heard = feed(leg(model, Encoding.PCMA), g711.encode_alaw(spoken), [160], width=1)
+    for one, other in zip(heard, reference, strict=True):
+        assert abs(one.start_ms - other.start_ms) <= 20
+        assert abs(one.end_ms - other.end_ms) <= 20
+
+
+def test_gaps_shorter_than_a_frame_do_not_push_the_clock(model, spoken) -> None:
+    one = leg(model)
+    for begin in range(0, 8000, 80):
+        one.receive(Audio(0, spoken[begin : begin + 80].tobytes()))
+        one.gap(5)
+    one.finish()
+    assert one.position_ms == 1000 + 100 * 5
+
+
+@pytest.mark.parametrize("rate_hz", [16000, 24000, 32000, 44100, 48000])
+def test_wideband_is_brought_down_to_the_telephone(model, spoken, reference, rate_hz: int) -> None:
+    import soxr  # noqa: PLC0415 - only this test makes wideband
+
+    wide = soxr.resample(spoken, RATE_HZ, rate_hz, quality="VHQ").astype(np.int16)
+    heard = feed(leg(model, rate_hz=rate_hz), wide.tobytes(), [997])
+    assert len(heard) == len(reference)
+    for one, other in zip(heard, reference, strict=True):
+        assert abs(one.start_ms - other.start_ms) <= 40
+        assert abs(one.end_ms - other.end_ms) <= 40
+
+
+def test_the_features_are_those_of_the_utterance_alone(model, spoken, reference) -> None:
+    heard = g711.decode_mulaw(g711.encode_mulaw(spoken)).astype(np.float32) / 32768
+    normaliser = model.new_normaliser()
+    for one in reference:
+        features = model.new_features()
+        features.push(heard[one.start_ms * 8 : one.end_ms * 8])
+        mfcc = features.mfcc()
+        np.testing.assert_array_equal(one.features, normaliser.apply(mfcc))
+        normaliser.update(mfcc)
+
+
+def test_a_party_that_is_not_analysed_yields_nothing_but_its_activity(spoken, reference) -> None:
+    silent = leg(None)
+    assert feed(silent, spoken.tobytes(), [160]) == []
+    assert not silent.analysed
+    assert silent.utterances == len(reference)
+    assert silent.activity.summary.talk_ms > 3000
+    assert silent.take_speech()
+    assert silent.take_speech() == []
+
+
+def test_after_an_objection_nothing_is_heard_any_more(model, spoken) -> None:
+    one = leg(model)
+    payload = spoken.tobytes()
+    before = one.receive(Audio(0, payload[: len(payload) // 2]))
+    one.stop_analysis()
+    assert before
+    assert one.receive(Audio(0, payload[len(payload) // 2 :])) == []
+    assert one.finish() == []
+
+
+def test_an_utterance_that_is_skipped_is_not_judged_but_the_next_is(model, spoken, reference) -> None:
+    one = leg(model)
+    inside = (reference[0].start_ms + 1000) * 16
+    payload = spoken.tobytes()
+    heard = one.receive(Audio(0, payload[:inside]))
+    one.skip_open_utterance()
+    heard += one.receive(Audio(0, payload[inside:])) + one.finish()
+    assert [each.n for each in heard] == [each.n for each in reference[1:]]
+
+
+def test_a_gap_ends_an_utterance_and_moves_the_clock(model, spoken, reference) -> None:
+    one = leg(model)
+    inside = (reference[0].start_ms + 1500) * 16
+    payload = spoken.tobytes()
+    heard = one.receive(Audio(0, payload[:inside])) + one.gap(10_000)
+    assert [each.cut for each in heard] == [Cut.GAP]
+    assert heard[0].end_ms <= reference[0].start_ms + 1500
+    after = one.receive(Audio(0, payload[inside:])) + one.finish()
+    assert after[0].start_ms >= reference[0].start_ms + 11_500
+    assert one.position_ms == 30_000
+
+
+def test_media_that_never_came_is_counted_where_it_is_missing(model, spoken, reference) -> None:
+    one = leg(model)
+    heard: list[Heard] = []
+    lost_ms = reference[0].start_ms + 1000
+    lost_ms -= lost_ms % 20
+    for at_ms in range(0, len(spoken) // 8, 20):
+        if at_ms not in (lost_ms, lost_ms + 20):
+            heard += one.receive(Audio(0, spoken[at_ms * 8 : at_ms * 8 + 160].tobytes(), at_ms))
+    heard += one.finish()
+    assert heard[0].quality.lost_ms == 40
+    assert [each.quality.lost_ms for each in heard[1:]] == [0] * (len(heard) - 1)
+    assert [(each.start_ms, each.end_ms) for each in heard] == [(each.start_ms, each.end_ms) for each in reference]
+
+
+def test_a_long_hole_in_the_media_is_a_gap(model, spoken, reference) -> None:
+    one = leg(model)
+    begin = reference[0].start_ms + 1500
+    begin -= begin % 20
+    heard = one.receive(Audio(0, spoken[: begin * 8].tobytes(), 0))
+    heard += one.receive(Audio(0, spoken[begin * 8 :].tobytes(), begin + 3000)) + one.finish()
+    assert heard[0].cut is Cut.GAP
+    assert one.timeline.counters.hole_ms == 3000
+
+
+def test_an_utterance_is_cut_at_its_longest_and_goes_on(model) -> None:
+    times = np.arange(9 * RATE_HZ) / RATE_HZ
+    babble = 6000 * np.sin(2 * np.pi * 170 * times) * (1 + np.sin(2 * np.pi * 4 * times)) + 3000 * np.sin(
+        2 * np.pi * 900 * times * (1 + 0.1 * np.sin(2 * np.pi * 3 * times))
+    )
+    one = leg(model, speech=SpeechSettings(max_utterance_ms=2010, aggressiveness=0))
+    heard = feed(one, babble.astype(np.int16).tobytes(), [160])
+    assert [each.cut for each in heard[:-1]] == [Cut.MAX_LENGTH] * (len(heard) - 1)
+    assert all(each.end_ms - each.start_ms <= 2010 for each in heard)
+    assert all(b.start_ms == a.end_ms for a, b in pairwise(heard))
+    assert len(heard) >= 4
+
+
+def test_partials_show_an_utterance_while_it_grows(model, spoken, reference) -> None:
+    heard = feed(leg(model, partial_every_ms=1000), spoken.tobytes(), [160])
+    partials = [each for each in heard if each.cut is None]
+    assert partials
+    assert same([each for each in heard if each.cut is not None], reference)
+    for partial in partials:
+        whole = next(each for each in reference if each.n == partial.n)
+        assert partial.start_ms == whole.start_ms
+        assert partial.end_ms <= whole.end_ms + SPEECH.hangover_ms
+
+
+def test_settings_that_contradict_each_other_are_refused_with_their_key() -> None:
+    prove(SPEECH)
+    with pytest.raises(ConfigError, match="speech: max_utterance_s"):
+        prove(SpeechSettings(max_utterance_ms=1000, pre_roll_ms=1500))
+    with pytest.raises(ConfigError, match="webrtc"):
+        prove(SpeechSettings(vad="silero"))

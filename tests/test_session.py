@@ -1,0 +1,333 @@
+"""One stream, from its first message to its close, with a peer made of a list and everything else real."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Iterable
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from prometheus_client import CollectorRegistry
+from streamer_client.events import StateEvent
+from structlog.testing import capture_logs
+
+from streamer.auth import Pass
+from streamer.bus.bus import Bus
+from streamer.bus.outbox import OutboxError
+from streamer.config import load
+from streamer.emotion.batcher import Batcher
+from streamer.emotion.model import EmotionModel, ModelError, locate
+from streamer.emotion.model import load as load_model
+from streamer.limits import Admission
+from streamer.metrics import Metrics
+from streamer.session import DRAINING, Services, Session
+from streamer.wire.events import Fault, Message
+from streamer.wire.native import Native
+
+ADMITTED = Pass(tenant="acme", key_id="k")
+
+
+class ListPeer:
+    """A peer that says what it was given, and keeps what it is told."""
+
+    def __init__(self, says: Iterable[Message], *, reads: bool = True, stays: bool = False) -> None:
+        self.says = list(says)
+        self.heard: list[dict[str, Any]] = []
+        self.closed: tuple[int, str] | None = None
+        self._reads = reads
+        self._stays = stays
+        self._gone = asyncio.Event()
+        self._told = asyncio.Event()
+
+    async def messages(self) -> AsyncIterator[Message]:
+        for message in self.says:
+            yield message
+            await asyncio.sleep(0)
+        if self._stays:
+            await self._gone.wait()
+
+    async def send(self, message: Message) -> None:
+        if not self._reads:
+            await asyncio.Event().wait()
+        self.heard.append(json.loads(message))
+        self._told.set()
+
+    async def until_told(self, kind: str) -> None:
+        """Return once it has been told something of this kind."""
+        while kind not in self.kinds():
+            self._told.clear()
+            await self._told.wait()
+
+    async def close(self, code: int, reason: str) -> None:
+        if self.closed is None:
+            self.closed = (code, reason)
+        self._gone.set()
+
+    def kinds(self) -> list[str]:
+        return [message["type"] for message in self.heard]
+
+
+@pytest.fixture(scope="module")
+def model() -> EmotionModel:
+    return load_model(locate("telephone"))
+
+
+@pytest.fixture(scope="module")
+def spoken() -> bytes:
+    """Half a minute of the demo call, interleaved."""
+    with resources.as_file(resources.files("streamer.demo") / "call.flac") as path:
+        return soundfile.read(path, dtype="int16", frames=30 * 8000)[0].tobytes()
+
+
+@pytest.fixture
+async def services(model: EmotionModel, tmp_path: Path) -> AsyncIterator[Callable[..., Services]]:
+    """Make services; all of one test share an outbox that nobody empties."""
+    metrics = Metrics(CollectorRegistry())
+    batcher = Batcher(model)
+    buses: list[Bus] = []
+
+    async def make(max_calls: int = 10, **flags: Any) -> Services:
+        given = {name.replace("__", "."): value for name, value in flags.items()}
+        settings = load(None, {}, {"node": "n", "outbox.path": str(tmp_path / "outbox.sqlite"), **given})
+        bus = buses[0] if buses else await Bus.open(settings, metrics)
+        buses.append(bus)
+        ids = iter(f"S{n}" for n in range(1000))
+        loop = asyncio.get_running_loop()
+        return Services(
+            settings=settings,
+            model=model,
+            batcher=batcher,
+            bus=bus,
+            metrics=metrics,
+            admission=Admission(max_calls),
+            new_session_id=lambda: next(ids),
+            wall_s=lambda: 1_800_000_000.0,
+            monotonic_s=loop.time,
+        )
+
+    yield make
+    await batcher.close()
+    if buses:
+        await buses[0].close()
+
+
+def start(**more: Any) -> str:
+    channels = [{"role": "customer"}, {"role": "agent"}]
+    base = {"type": "start", "version": 1, "call_id": "CA1", "channels": channels, "encoding": "pcm_s16le"}
+    return json.dumps({**base, "sample_rate": 8000, "events": True, "speed": None, **more})
+
+
+STOP = '{"type":"stop"}'
+
+
+async def pending(its: Services) -> list[tuple[str, str]]:
+    rows = await its.bus._outbox.pending(0, 1000)
+    return [(str(row.message.kind), row.message.id) for row in rows]
+
+
+def gauge(its: Services, name: str, **labels: str) -> float:
+    return its.metrics.registry.get_sample_value(f"streamer_{name}", labels) or 0.0
+
+
+async def test_a_call_from_start_to_ended(services, spoken) -> None:
+    its = await services()
+    peer = ListPeer([start(), spoken, STOP])
+    await Session(peer, Native(), ADMITTED, its).run()
+    events = [message["event"] for message in peer.heard if message["type"] == "event"]
+    assert peer.kinds() == ["ready", *["event"] * len(events), "ended"]
+    assert peer.heard[0]["analysed"] == ["customer"]
+    assert peer.heard[-1]["utterances"] == len(events) >= 2
+    assert peer.closed == (1000, "")
+    waiting = await pending(its)
+    assert waiting[: len(events)] == [("utterance", event["id"]) for event in events]
+    assert [kind for kind, _ in waiting[len(events) :]] == ["ended", "clear"]
+    assert gauge(its, "calls_active", dialect="native") == 0
+    assert gauge(its, "calls_total", dialect="native", outcome="stop") == 1
+    assert gauge(its, "audio_seconds_total") == pytest.approx(60)
+    assert its.admission.active == 0
+
+
+async def test_the_cut_of_the_messages_changes_nothing(services, spoken) -> None:
+    def facts(peer: ListPeer) -> list[Any]:
+        return [message["event"]["data"] | {"latency": 0} for message in peer.heard if message["type"] == "event"]
+
+    its = await services()
+    found = []
+    for size in (len(spoken), 640, 33_333):
+        pieces = [spoken[at : at + size] for at in range(0, len(spoken), size)]
+        peer = ListPeer([start(), *pieces, STOP])
+        await Session(peer, Native(), ADMITTED, its).run()
+        found.append(facts(peer))
+    assert found[0] == found[1] == found[2]
+
+
+async def test_a_peer_that_disappears_leaves_its_last_words_on_the_bus(services, spoken) -> None:
+    its = await services()
+    peer = ListPeer([start(), spoken[: 8 * 32_000]])
+    await Session(peer, Native(), ADMITTED, its).run()
+    assert [kind for kind, _ in await pending(its)] == ["utterance", "ended", "clear"]
+    assert peer.closed is None
+    assert gauge(its, "calls_total", dialect="native", outcome="disconnected") == 1
+
+
+async def test_a_fault_is_told_and_the_call_accounted_for(services, spoken) -> None:
+    its = await services()
+    peer = ListPeer([start(), spoken, start(), "never read"])
+    await Session(peer, Native(), ADMITTED, its).run()
+    assert peer.heard[-1]["type"] == "error"
+    assert peer.heard[-1]["code"] == "start_twice"
+    assert peer.closed is not None
+    assert peer.closed[0] == 1008
+    assert [kind for kind, _ in await pending(its)][-2:] == ["ended", "clear"]
+    assert gauge(its, "protocol_faults_total", code="start_twice") == 1
+
+
+async def test_audio_before_start_is_a_fault_without_a_call(services) -> None:
+    its = await services()
+    peer = ListPeer([b"\0\0"])
+    await Session(peer, Native(), ADMITTED, its).run()
+    assert peer.kinds() == ["error"]
+    assert await pending(its) == []
+
+
+async def test_full_and_draining_are_said_with_their_close_codes(services, spoken) -> None:
+    its = await services(max_calls=1)
+    first = ListPeer([start(), spoken], stays=True)
+    running = asyncio.create_task(Session(first, Native(), ADMITTED, its).run())
+    await first.until_told("ready")
+    second = ListPeer([start(), spoken])
+    await Session(second, Native(), ADMITTED, its).run()
+    assert (second.heard[0]["code"], second.closed) == ("full", (1013, "full"))
+    await first.close(1000, "")
+    await running
+    its.admission.drain()
+    third = ListPeer([start()])
+    await Session(third, Native(), ADMITTED, its).run()
+    assert (third.heard[0]["code"], third.closed) == ("draining", (1001, "draining"))
+    assert its.admission.active == 0
+
+
+async def test_an_objection_removes_what_waits_and_publishes_no_more(services, spoken) -> None:
+    its = await services()
+    peer = ListPeer([start(), spoken[: 12 * 32_000], '{"type":"withdraw"}', spoken[12 * 32_000 :], STOP])
+    await Session(peer, Native(), ADMITTED, its).run()
+    assert [kind for kind, _ in await pending(its)] == ["clear"]
+    assert peer.kinds()[-1] == "ended"
+    assert gauge(its, "calls_total", dialect="native", outcome="withdrawn") == 1
+
+
+async def test_a_notice_is_seen_in_the_state(services) -> None:
+    its = await services()
+    peer = ListPeer([start(), '{"type":"notice"}', "not JSON"], stays=True)
+    seen: list[bool] = []
+    real = its.bus.state
+
+    async def state(event: StateEvent, session_id: str) -> None:
+        seen.append(event.data.notice)
+        await real(event, session_id)
+
+    its.bus.state = state
+    await Session(peer, Native(), ADMITTED, its).run()
+    assert seen == [False, True]
+
+
+async def test_numbers_in_ids_and_labels_become_pseudonyms(services) -> None:
+    its = await services()
+    peer = ListPeer([start(call_id="+44 20 7946 0958", labels={"queue": "billing", "ani": "+442079460958"}), STOP])
+    with capture_logs() as logs:
+        await Session(peer, Native(), ADMITTED, its).run()
+    rows = await its.bus._outbox.pending(0, 10)
+    everything = repr([row.message for row in rows]) + repr(logs)
+    assert "7946" not in everything
+    labels = json.loads(rows[0].message.payload)["data"]["call"]["labels"]
+    assert labels["queue"] == "billing"
+    assert labels["ani"].startswith("n-")
+
+
+async def test_a_peer_that_does_not_read_gets_no_more_but_the_bus_gets_all(services, spoken, monkeypatch) -> None:
+    monkeypatch.setattr("streamer.session.SEND_TIMEOUT_S", 0.01)
+    its = await services()
+    peer = ListPeer([start(), spoken, STOP], reads=False)
+    await Session(peer, Native(), ADMITTED, its).run()
+    kinds = [kind for kind, _ in await pending(its)]
+    assert kinds.count("utterance") >= 2
+    assert kinds[-2:] == ["ended", "clear"]
+
+
+async def test_an_utterance_that_breaks_the_model_is_said_and_the_call_goes_on(
+    services, spoken, model, monkeypatch
+) -> None:
+    its = await services()
+    real, calls = model.verdict, []
+
+    def verdict(features: np.ndarray) -> Any:
+        calls.append(len(features))
+        if len(calls) == 1:
+            raise ModelError("the network gave no number")
+        return real(features)
+
+    monkeypatch.setattr(model, "verdict", verdict)
+    peer = ListPeer([start(), spoken, STOP])
+    with capture_logs() as logs:
+        await Session(peer, Native(), ADMITTED, its).run()
+    assert gauge(its, "model_failures_total") == 1
+    assert "the network gave no number" in repr(logs)
+    assert peer.heard[-1] == {"type": "ended", "utterances": len(calls) - 1}
+
+
+async def test_an_event_the_outbox_cannot_take_is_said_and_the_call_goes_on(services, spoken, monkeypatch) -> None:
+    its = await services()
+    real, tries = its.bus.utterance, []
+
+    async def utterance(event: Any, session_id: str) -> None:
+        tries.append(event.id)
+        if len(tries) == 1:
+            raise OutboxError("the disk is full")
+        await real(event, session_id)
+
+    monkeypatch.setattr(its.bus, "utterance", utterance)
+    peer = ListPeer([start(), spoken, STOP])
+    with capture_logs() as logs:
+        await Session(peer, Native(), ADMITTED, its).run()
+    assert gauge(its, "events_lost_total") == 1
+    assert "the disk is full" in repr(logs)
+    assert [event_id for kind, event_id in await pending(its) if kind == "utterance"] == tries[1:]
+
+
+async def test_a_stall_is_said_when_it_starts_and_when_it_is_over(services) -> None:
+    its = await services()
+    peer = ListPeer([start()], stays=True)
+    session = Session(peer, Native(), ADMITTED, its)
+    running = asyncio.create_task(session.run())
+    await peer.until_told("ready")
+    with capture_logs() as logs:
+        session.notice_stall(session.heard_s + 1, 2)
+        session.notice_stall(session.heard_s + 3, 2)
+        session.notice_stall(session.heard_s + 4, 2)
+        session.notice_stall(session.heard_s + 1, 2)
+    assert ["stall started" in log["event"] for log in logs] == [True, False]
+    assert logs[1]["event"] == "stall recovered"
+    assert gauge(its, "stalls_total") == 1
+    await session.expire("idle", Fault("idle", "no audio"))
+    await session.expire("idle", Fault("idle", "no audio"))
+    await running
+    assert peer.kinds() == ["ready", "error"]
+    assert peer.closed == (1008, "idle")
+    assert gauge(its, "calls_total", dialect="native", outcome="idle") == 1
+
+
+async def test_a_call_that_is_cut_by_the_drain_still_delivers_what_it_heard(services, spoken) -> None:
+    its = await services()
+    peer = ListPeer([start(), spoken[: 12 * 32_000]], stays=True)
+    session = Session(peer, Native(), ADMITTED, its)
+    running = asyncio.create_task(session.run())
+    await peer.until_told("event")
+    await session.expire("draining", DRAINING)
+    await running
+    assert peer.closed == (1001, "draining")
+    assert [kind for kind, _ in await pending(its)][-2:] == ["ended", "clear"]
