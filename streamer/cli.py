@@ -33,7 +33,10 @@ app = typer.Typer(
 )
 
 ConfigOption = Annotated[
-    Path | None, typer.Option("--config", help="The configuration file; defaults hold without one.", show_default=False)
+    Path | None,
+    typer.Option(
+        "--config", help="The configuration file; ./streamer.toml is read where it exists.", show_default=False
+    ),
 ]
 
 
@@ -133,8 +136,10 @@ app.command("alerts")(client.alerts_command)
 def _load(config: Path | None, flags: dict[str, object]) -> Settings:
     from streamer.config import load
 
-    if config is None and (named := os.environ.get("STREAMER_CONFIG")):
-        config = Path(named)
+    if config is None:
+        named = os.environ.get("STREAMER_CONFIG", "")
+        here = Path("streamer.toml")
+        config = Path(named) if named else here if here.exists() else None
     return load(config, os.environ, flags)
 
 

@@ -61,6 +61,13 @@ def _segmenter(speech: SpeechSettings) -> Segmenter:
     )
 
 
+def warm_up(model: EmotionModel) -> None:
+    """Load and build, before the first call, what is loaded and built on first use: filter bank, kernels, libraries."""
+    features = model.new_features()
+    features.push(np.zeros(RATE_HZ, np.float32))
+    model.verdict(model.new_normaliser().apply(features.mfcc()))
+
+
 class Heard(msgspec.Struct, frozen=True, eq=False):
     """An utterance, or the beginning of one that goes on, ready to be judged."""
 

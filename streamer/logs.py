@@ -31,7 +31,8 @@ def configure(settings: LogSettings) -> None:
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
-        cache_logger_on_first_use=True,
+        # A cached logger would hold on to this stream for ever, also where it was closed and another took its place.
+        cache_logger_on_first_use=False,
     )
     # Libraries speak only when something is wrong. A peer that is no WebSocket is routine, and counted elsewhere.
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")

@@ -11,9 +11,10 @@ import asyncio
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from http import HTTPStatus
+from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -32,7 +33,7 @@ from streamer.config import Settings, read_secret
 from streamer.emotion.batcher import Batcher
 from streamer.emotion.model import EmotionModel, ModelCard, load, locate
 from streamer.errors import StreamerError
-from streamer.leg import prove
+from streamer.leg import prove, warm_up
 from streamer.limits import Admission
 from streamer.metrics import Metrics
 from streamer.session import DRAINING, Services, Session
@@ -162,12 +163,12 @@ class Server:
             self.port = _port(listener)
             async with asyncio.TaskGroup() as background:
                 tasks = [
-                    background.create_task(self._bus.run(), name="bus"),
-                    background.create_task(self._watch(background), name="watch"),
+                    background.create_task(_kept_going("bus", self._bus.run), name="bus"),
+                    background.create_task(_kept_going("watch", lambda: self._watch(background)), name="watch"),
                 ]
                 self._announce()
                 await self._serve_until_drained(listener)
-                left = await self._bus.flush(FLUSH_S)
+                left = await self._flushed()
                 log.info("stopped", undelivered=left)
                 for task in tasks:
                     task.cancel()
@@ -284,10 +285,8 @@ class Server:
         limit_s = self._settings.server.drain_s
         log.info("draining", calls=self._admission.active, limit_s=limit_s)
         await self._bus.announce(Status.DRAINING)
-        hurried = asyncio.create_task(self._hurry.wait(), name="hurry")
         ended = asyncio.create_task(self._admission.wait_empty(), name="until no call")
-        await asyncio.wait({hurried, ended}, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
-        hurried.cancel()
+        await self._unless_hurried(ended, limit_s)
         await asyncio.gather(*(session.expire("draining", DRAINING) for session in self._sessions))
         with suppress(TimeoutError):
             async with asyncio.timeout(LAST_CALLS_S):
@@ -295,6 +294,27 @@ class Server:
         ended.cancel()
         await _shut(listener)
         log.info("drained", calls_cut=self._admission.active)
+
+    async def _flushed(self) -> int:
+        """Let the outbox empty itself, for a while or until the second signal; return how many messages are left."""
+        await self._unless_hurried(asyncio.create_task(self._bus.flush(FLUSH_S), name="flush"), FLUSH_S)
+        return await self._bus.flush(0)
+
+    async def _unless_hurried(self, task: asyncio.Task[Any], limit_s: float) -> None:
+        """Wait for a task, but not longer than a limit, and not at all once a second signal has come."""
+        hurried = asyncio.create_task(self._hurry.wait(), name="hurry")
+        await asyncio.wait({hurried, task}, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
+        hurried.cancel()
+
+
+async def _kept_going(what: str, work: Callable[[], Awaitable[None]]) -> None:
+    """Run work that must not end. A defect in it is logged whole and it is begun again: no call may fall with it."""
+    while True:
+        try:
+            await work()
+        except Exception:
+            log.exception("background work failed; beginning it again", what=what)
+        await asyncio.sleep(1)
 
 
 async def _bound(listening: Awaitable[Listener], host: str, port: int) -> Listener:
@@ -318,6 +338,7 @@ async def node(settings: Settings) -> AsyncIterator[Server]:
     """
     prove(settings.speech)
     model = load(locate(settings.emotion.model))
+    warm_up(model)
     metrics = Metrics(CollectorRegistry())
     bus = await Bus.open(settings, metrics)
     try:

@@ -27,7 +27,19 @@ from streamer.emotion.model import EmotionModel, ModelError
 from streamer.leg import Heard, Leg
 from streamer.limits import Admission, Slot
 from streamer.metrics import AudioFault, Metrics, Stage
-from streamer.wire.events import Audio, Dialect, Fault, Message, Start, Stop, WireEvent, Withdraw
+from streamer.wire.events import (
+    Audio,
+    Dialect,
+    Fault,
+    Gap,
+    Message,
+    Pause,
+    Resume,
+    Start,
+    Stop,
+    WireEvent,
+    Withdraw,
+)
 
 UNJUDGED = 64
 """Utterances of one call that may wait for the model; beyond, the peer is read more slowly."""
@@ -96,7 +108,7 @@ class Session:
         self.call: Call | None = None
         self.opened_s = services.monotonic_s()
         self.heard_s = self.opened_s
-        """Monotonic time of the last audio, or of the opening."""
+        """Monotonic time of the last audio, announced gap or pause, or of the opening."""
         self._stalled = False
         self._expired = False
         self._start: Start | None = None
@@ -176,7 +188,7 @@ class Session:
             id=call_id(start.call_id, salt),
             tenant=self._admitted.tenant,
             dialect=self._dialect.name,
-            labels={name: pseudonymise(value, salt) for name, value in start.labels.items()},
+            labels={pseudonymise(name, salt): pseudonymise(value, salt) for name, value in start.labels.items()},
         )
         identity = Identity(call=call, session_id=self.session_id, source=f"/nodes/{its.settings.node}")
         self.call = Call(start, identity, settings=its.settings, model=its.model, now_s=its.wall_s())
@@ -200,8 +212,8 @@ class Session:
         if call is None:  # a dialect never lets this happen; a broken one must not look like silence
             self._fail(Fault("not_started", f"got {type(event).__name__.lower()} before the call was started"))
             return False
-        if isinstance(event, Audio):
-            self.heard_s = self._its.monotonic_s()
+        if isinstance(event, Audio | Gap | Pause | Resume):
+            self.heard_s = self._its.monotonic_s()  # the sender is there and accounts for its silence
         notice_before = call.notice
         for piece in _slices(event):
             for heard in call.receive(piece, self._its.monotonic_s()):

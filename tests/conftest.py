@@ -9,6 +9,7 @@ import asyncio
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import threading
@@ -96,6 +97,9 @@ class Broker:
         self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
         self._reader.start()
         self.wait_logged(_READY)
+        # It says so a moment before it can be stopped: a signal that comes in between is forgotten.
+        socket.create_connection(("127.0.0.1", self.port)).close()
+        self.wait_logged("New connection|Client connection")
 
     def stop(self) -> None:
         """Stop as an operator would; returns when it is gone (a persistent one has written its file)."""
@@ -108,6 +112,12 @@ class Broker:
         assert self._process.stderr is not None
         self._process.stderr.close()
         self._process = None
+
+    def reload(self) -> None:
+        """Have the broker read its files of rights and passwords again; returns when it has begun to."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGHUP)
+        self.wait_logged("Reloading config")
 
     def wait_logged(self, pattern: str) -> None:
         """Return once the broker has logged a line that matches; blocking."""

@@ -34,6 +34,11 @@ _BAD_PROTOCOL: Final = 0x84
 _REFUSED_USER: Final = frozenset({0x86, 0x87})
 
 
+# paho and aiomqtt log each broken connection as an error; the supervisor says it once, in words.
+_quiet = logging.getLogger("streamer.bus.paho")
+_quiet.setLevel(logging.CRITICAL)
+
+
 class LinkError(StreamerError):
     """The broker cannot be reached or was lost; the message says why and what to do."""
 

@@ -66,7 +66,7 @@ class Refusals:
         self._metrics = metrics
         self._held: set[str] = set()
         self._retried: set[str] = set()
-        self._said: set[str] = set()
+        self._said: set[tuple[Kind, str]] = set()
         self.until: float | None = None
         """Event loop time at which what is held is tried again; None where nothing is."""
 
@@ -89,8 +89,8 @@ class Refusals:
         self._held.add(line)
         self.until = now + self._pause_s
         self._metrics.publish_refused.labels(reason).inc()
-        if reason not in self._said:
-            self._said.add(reason)
+        if (kind, reason) not in self._said:
+            self._said.add((kind, reason))
             _log.error(
                 f"the broker refuses messages ({reason}); they are kept and tried again every {self._pause_s:g} s; "
                 "check what this user may write to at the broker",
@@ -156,10 +156,11 @@ class Drain:
             self._wake.clear()
             self._link.check()
             await self.forget_done()
-            deadline = self._check_times()
+            if self._refusals.release_due(self._loop.time()):
+                self._cursor = 0
             if not await self._send_more():
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout_at(deadline):
+                    async with asyncio.timeout_at(self._next_look()):
                         await self._wake.wait()
 
     @property
@@ -177,18 +178,12 @@ class Drain:
         for seq in done:
             self._in_flight.pop(seq, None)
 
-    def _check_times(self) -> float | None:
-        """Look at what is overdue; return when to look again, or None where nothing can become so."""
-        now = self._loop.time()
-        deadlines = []
-        if self._refusals.release_due(now):
-            self._cursor = 0
-        elif self._refusals.until is not None:
-            deadlines.append(self._refusals.until)
+    def _next_look(self) -> float | None:
+        """Return when something will be overdue, or None where nothing can be; raise where the broker is silent."""
+        deadlines = [] if self._refusals.until is None else [self._refusals.until]
         if self._in_flight:
-            oldest = next(iter(self._in_flight.values()))
-            due = oldest.at + self._pace.ack_s
-            if now >= due:
+            due = next(iter(self._in_flight.values())).at + self._pace.ack_s
+            if self._loop.time() >= due:
                 raise LinkError(f"the broker has not acknowledged a message within {self._pace.ack_s:g} s")
             deadlines.append(due)
         return min(deadlines, default=None)

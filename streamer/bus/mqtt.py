@@ -238,7 +238,7 @@ class Publisher:
         reason = await link.send(message)
         if reason is not None and reason.is_failure:
             now = asyncio.get_running_loop().time()
-            self._refusals.hold(message.topic, message.kind, f"{reason}, {message.topic}", now)
+            self._refusals.hold(message.topic, message.kind, str(reason), now)
         else:
             self._refusals.taken(message.topic)
 

@@ -24,8 +24,9 @@ failed   anything                                          failed   nothing
 ======== ================================================= ======== ===========================================
 
 ``customParameters`` (from ``<Parameter>`` in TwiML) may hold ``token`` (defence in depth beside the signature),
-``notice`` (``true`` or ``1``: the person has been told) and those that the configuration allows as labels. There is
-no message for an objection: a person who objects is taken off by ending the stream with ``<Stop><Stream>``.
+``notice`` (``true`` or ``1``: the person has been told), ``withdraw`` (likewise: the person has objected, so the stream
+is taken and nothing of it is analysed) and those that the configuration allows as labels. Twilio has no message for an
+objection in mid-call: end the stream with ``<Stop><Stream>``.
 
 Unverified against the platform itself: that a WebSocket ping from us is welcome; that closing our side leaves the
 call of a ``<Start>`` fork untouched; how long its messages may grow; that ``sequenceNumber`` counts every message
@@ -41,7 +42,7 @@ from typing import Annotated, ClassVar, Final
 
 import msgspec
 
-from streamer.wire.events import Audio, Encoding, Fault, Message, Missing, Role, Start, Stop, WireEvent
+from streamer.wire.events import Audio, Encoding, Fault, Message, Missing, Role, Start, Stop, WireEvent, Withdraw
 from streamer.wire.reading import read_json, shown
 
 DEFAULT_ROLES: Final[Mapping[str, str]] = {"inbound": "customer", "outbound": "agent"}
@@ -51,7 +52,7 @@ _RATE_HZ: Final = 8000
 _MAX_TRACKS: Final = 4
 _QUIET: Final = frozenset({"connected", "mark", "dtmf", "closed"})
 _SPOKEN: Final = frozenset({"start", "media", "stop"})
-_PRIVATE: Final = frozenset({"token", "notice"})
+_PRIVATE: Final = frozenset({"token", "notice", "withdraw"})
 _Number = str | int | float
 
 
@@ -182,7 +183,7 @@ class Twilio:
         if message.event == "media":
             found.append(self._audio(message))
         elif message.event == "start":
-            found.append(self._begin(message))
+            found += self._begin(message)
         elif message.event == "stop":
             found += self._end()
         elif message.event not in _QUIET:
@@ -203,34 +204,37 @@ class Twilio:
             return Fault("wrong_stream", f"'{event}' names another streamSid than 'start' did")
         return None
 
-    def _begin(self, message: _Message) -> WireEvent:
+    def _begin(self, message: _Message) -> list[WireEvent]:
         start = message.start
         if start is None:
-            return Fault("bad_start", "'start' lacks its field 'start'")
+            return [Fault("bad_start", "'start' lacks its field 'start'")]
         sids = {sid for sid in (message.stream_sid, start.stream_sid) if sid}
-        if len(sids) != 1:
-            return Fault("bad_start", f"'start' names {len(sids)} different values of streamSid, expected one")
+        if len(sids) > 1:
+            return [Fault("bad_start", f"'start' names {len(sids)} different values of streamSid, expected one")]
         parameters = start.custom_parameters
         if self._token and not hmac.compare_digest(parameters.get("token", "").encode(), self._token):
-            return Fault("bad_token", "the parameter 'token' is missing or wrong; set it by <Parameter> in TwiML")
+            return [Fault("bad_token", "the parameter 'token' is missing or wrong; set it by <Parameter> in TwiML")]
         form = start.media_format
         numbers = (_whole_number(form.sample_rate), _whole_number(form.channels))
         if form.encoding != "audio/x-mulaw" or numbers != (_RATE_HZ, 1):
             got = f"{shown(form.encoding)}, {shown(str(form.sample_rate))} Hz, {shown(str(form.channels))} channels"
-            return Fault("bad_media_format", f"mediaFormat is {got}; expected audio/x-mulaw, {_RATE_HZ} Hz, 1 channel")
+            return [
+                Fault("bad_media_format", f"mediaFormat is {got}; expected audio/x-mulaw, {_RATE_HZ} Hz, 1 channel")
+            ]
         tracks = list(dict.fromkeys(map(_track, start.tracks)))
         self._channels = {track: channel for channel, track in enumerate(tracks)}
-        self._stream_sid = sids.pop()
+        self._stream_sid = sids.pop() if sids else ""
         self._state = _State.LIVE
-        return Start(
+        started = Start(
             call_id=start.call_sid,
             roles=tuple(self._roles.get(track, Role.UNKNOWN) for track in tracks),
             encoding=Encoding.PCMU,
             rate_hz=_RATE_HZ,
             labels={name: value for name, value in parameters.items() if name in self._label_parameters},
-            notice=parameters.get("notice", "").strip().lower() in ("true", "1"),
+            notice=_is_set(parameters, "notice"),
             has_media_clock=True,
         )
+        return [started, Withdraw()] if _is_set(parameters, "withdraw") else [started]
 
     def _audio(self, message: _Message) -> WireEvent:
         media = message.media
@@ -297,6 +301,11 @@ class _Sequence:
 def _track(name: str) -> str:
     """Return the track as ``media`` names it; ``dtmf`` and TwiML write ``inbound_track``."""
     return name.removesuffix("_track")
+
+
+def _is_set(parameters: Mapping[str, str], name: str) -> bool:
+    """Whether a yes-or-no parameter says yes."""
+    return parameters.get(name, "").strip().lower() in ("true", "1")
 
 
 def _whole_number(value: _Number | None) -> int | None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.wire.events import Audio, Dialect, Encoding, Fault, Missing, Role, Start, Stop, WireEvent
+from streamer.wire.events import Audio, Dialect, Encoding, Fault, Missing, Role, Start, Stop, WireEvent, Withdraw
 from streamer.wire.twilio import Twilio
 
 CONNECTED = '{"event":"connected","protocol":"Call","version":"1.0.0"}'
@@ -213,7 +213,6 @@ def test_in_the_end_the_count_of_missing_messages_is_right(order: list[int], los
         (start(tracks=[]), "bad_start", "tracks"),
         (start(tracks=["a"] * 5), "bad_start", "tracks"),
         (start({"streamSid": "MZ12"}), "bad_start", "streamSid"),
-        (start({"streamSid": None}, streamSid=...), "bad_start", "streamSid"),
         (start(customParameters={"a": 1}), "bad_start", "customParameters"),
         (start(mediaFormat=...), "bad_start", "mediaFormat"),
         (start(mediaFormat={"encoding": "audio/l16", "sampleRate": 8000, "channels": 1}), "bad_media_format", "l16"),
@@ -326,3 +325,16 @@ def test_no_message_makes_it_raise_and_nothing_follows_a_fault(received: list[st
     found = [event for message in received for event in dialect.receive(message)]
     faults = [n for n, event in enumerate(found) if isinstance(event, Fault)]
     assert faults in ([], [len(found) - 1])
+
+
+def test_a_parameter_says_that_the_person_has_objected() -> None:
+    message = start(customParameters={"withdraw": "true"})
+    found = Twilio().receive(message)
+    assert [type(event) for event in found] == [Start, Withdraw]
+    assert [type(event) for event in Twilio().receive(start(customParameters={"withdraw": "false"}))] == [Start]
+
+
+def test_a_stream_without_an_id_of_its_own_is_taken() -> None:
+    dialect = Twilio()
+    assert isinstance(dialect.receive(start({"streamSid": None}, streamSid=...))[0], Start)
+    assert isinstance(dialect.receive(MEDIA)[-1], Audio)
