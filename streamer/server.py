@@ -71,18 +71,28 @@ class _WebSocketPeer:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._reading = False
 
     async def messages(self) -> AsyncIterator[Message]:
         with suppress(ConnectionClosed):  # however it closed, there is nothing more to read
             while True:
-                yield await self._connection.recv()
+                self._reading = True
+                message = await self._connection.recv()
+                self._reading = False
+                yield message
 
     async def send(self, message: Message) -> None:
         with suppress(ConnectionClosed):  # the peer has gone; the bus has the event
             await self._connection.send(message)
 
     async def close(self, code: int, reason: str) -> None:
-        await self._connection.close(code, reason)
+        closing = asyncio.create_task(self._connection.close(code, reason), name="closing")
+        if not self._reading:
+            # The peer may be in full flow: its close is behind what it sent, so that has to be read, and dropped.
+            with suppress(ConnectionClosed):
+                while True:
+                    await self._connection.recv()
+        await closing
 
 
 class Server:
@@ -111,6 +121,9 @@ class Server:
         )
         self._admission = Admission(settings.server.max_calls)
         self._sessions: set[Session] = set()
+        self._nobody = asyncio.Event()
+        """Set while no stream is open."""
+        self._nobody.set()
         self._draining = asyncio.Event()
         self._hurry = asyncio.Event()
         self._services: Services
@@ -252,6 +265,7 @@ class Server:
         """Serve one stream."""
         session = Session(_WebSocketPeer(connection), connection.dialect, connection.admitted, self._services)
         self._sessions.add(session)
+        self._nobody.clear()
         try:
             await session.run()
         except Exception:
@@ -259,6 +273,8 @@ class Server:
             await connection.close(1011, "our fault; see the server's log")
         finally:
             self._sessions.discard(session)
+            if not self._sessions:
+                self._nobody.set()
 
     async def _watch(self, tasks: asyncio.TaskGroup) -> None:
         """Look after what nobody sends a message about: silence, and the loop's own lag."""
@@ -288,10 +304,10 @@ class Server:
         ended = asyncio.create_task(self._admission.wait_empty(), name="until no call")
         await self._unless_hurried(ended, limit_s)
         await asyncio.gather(*(session.expire("draining", DRAINING) for session in self._sessions))
+        ended.cancel()
         with suppress(TimeoutError):
             async with asyncio.timeout(LAST_CALLS_S):
-                await ended
-        ended.cancel()
+                await self._nobody.wait()
         await _shut(listener)
         log.info("drained", calls_cut=self._admission.active)
 

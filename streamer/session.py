@@ -111,6 +111,7 @@ class Session:
         """Monotonic time of the last audio, announced gap or pause, or of the opening."""
         self._stalled = False
         self._expired = False
+        """The end has begun, from our side or the peer's."""
         self._start: Start | None = None
         self._slot: Slot | None = None
         self._reason = "disconnected"
@@ -132,7 +133,7 @@ class Session:
             await self._finish()
 
     async def expire(self, reason: str, fault: Fault) -> None:
-        """End the stream from our side: idle, draining. A second time does nothing."""
+        """End the stream from our side: idle, draining. Does nothing to one that is at its end already."""
         if self._expired:
             return
         self._expired = True
@@ -276,8 +277,9 @@ class Session:
         self._log.debug("utterance", n=heard.n, role=heard.role, start_ms=heard.start_ms, end_ms=heard.end_ms)
 
     async def _finish(self) -> None:
-        """Judge what is left, hand over the summary, say goodbye."""
-        its, call = self._its, self.call
+        """Judge what is left, hand over the summary, make room for the next call, say goodbye."""
+        self._expired = True
+        call = self.call
         try:
             if call is not None and self._concluding is not None:
                 for heard in call.finish():
@@ -286,19 +288,23 @@ class Session:
                 await self._judging.put(None)
                 await self._concluding
                 await self._account(call)
-            if self._last_word is not None:
-                for message in self._dialect.fault(self._last_word):
-                    await self._send(message)
-                await self._peer.close(self._last_word.close_code, self._last_word.code)
-            elif self._stopped:
-                for message in self._dialect.ended(call.utterances if call else 0):
-                    await self._send(message)
-                await self._peer.close(1000, "")
         finally:
-            if self._slot is not None:
-                self._slot.release()
-                its.metrics.calls_active.labels(self._dialect.name).dec()
-                its.metrics.calls.labels(self._dialect.name, self._reason).inc()
+            self._release()
+        if self._last_word is not None:
+            for message in self._dialect.fault(self._last_word):
+                await self._send(message)
+            await self._peer.close(self._last_word.close_code, self._last_word.code)
+        elif self._stopped:
+            for message in self._dialect.ended(call.utterances if call else 0):
+                await self._send(message)
+            await self._peer.close(1000, "")
+
+    def _release(self) -> None:
+        slot, self._slot = self._slot, None
+        if slot is not None:
+            slot.release()
+            self._its.metrics.calls_active.labels(self._dialect.name).dec()
+            self._its.metrics.calls.labels(self._dialect.name, self._reason).inc()
 
     async def _account(self, call: Call) -> None:
         """Publish the summary and clear the state; after an objection only the latter, which happened then."""
