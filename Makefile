@@ -37,7 +37,7 @@ clean:  ## remove what make set up
 
 .venv/.installed: pyproject.toml clients/python/pyproject.toml uv.lock | $(filter .uv/bin/uv,$(UV))
 	@test -n "$(PYTHON)" || { echo "make: needs Python 3.11, 3.12 or 3.13 on PATH; found none" >&2; exit 1; }
-	$(UV) sync --locked --quiet --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')"
+	$(UV) sync --locked --quiet --compile-bytecode --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')"
 	@touch $@
 
 .uv/bin/uv:

@@ -126,8 +126,9 @@ STOP = '{"type":"stop"}'
 
 
 async def pending(its: Services) -> list[tuple[str, str]]:
+    """Return kind and id of what waits, the state of the call left out: its clearing may take it along."""
     rows = await its.bus._outbox.pending(0, 1000)
-    return [(str(row.message.kind), row.message.id) for row in rows]
+    return [(str(row.message.kind), row.message.id) for row in rows if row.message.kind != "state"]
 
 
 def gauge(its: Services, name: str, **labels: str) -> float:
@@ -168,9 +169,11 @@ async def test_the_cut_of_the_messages_changes_nothing(services, spoken) -> None
 
 async def test_a_peer_that_disappears_leaves_its_last_words_on_the_bus(services, spoken) -> None:
     its = await services()
-    peer = ListPeer([start(), spoken[: 8 * 32_000]])
+    peer = ListPeer([start(), spoken[: 7 * 32_000]])
     await Session(peer, Native(), ADMITTED, its).run()
-    assert [kind for kind, _ in await pending(its)] == ["utterance", "ended", "clear"]
+    kinds = [kind for kind, _ in await pending(its)]
+    assert kinds == ["utterance"] * (len(kinds) - 2) + ["ended", "clear"]
+    assert "utterance" in kinds
     assert peer.closed is None
     assert gauge(its, "calls_total", dialect="native", outcome="disconnected") == 1
 

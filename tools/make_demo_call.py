@@ -40,31 +40,31 @@ class Manner:
     """How wide the melody moves."""
 
 
-CALM = Manner(rate=150, pitch=38, effort=0.0)
-FIRM = Manner(rate=165, pitch=50, effort=0.45, swing=1.3)
-ANGRY = Manner(rate=180, pitch=72, effort=1.0, swing=1.9)
-AGENT = Manner(rate=160, pitch=55, effort=0.05)
+CALM = Manner(rate=140, pitch=22, effort=0.0, swing=0.5)
+FIRM = Manner(rate=160, pitch=45, effort=0.3, swing=1.2)
+ANGRY = Manner(rate=190, pitch=88, effort=1.0, swing=2.4)
+AGENT = Manner(rate=165, pitch=40, effort=0.0)
 
-VOICES = {"customer": "en-us+m3", "agent": "en-gb+f3"}
+VOICES = {"customer": "en-us+f2", "agent": "en-gb+m3"}
 CHANNELS = {"customer": 0, "agent": 1}
-LEVELS_DB = {"customer": -23.0, "agent": -25.0}
-PAUSE_S = 0.7
+LEVELS_DB = {"customer": -25.0, "agent": -25.0}
+PAUSE_S = 0.55
 
 LINES: tuple[tuple[str, Manner, str], ...] = (
-    ("agent", AGENT, "Good morning, Harbour Electric, how can I help you?"),
-    ("customer", CALM, "Good morning. My power has been off since yesterday evening."),
-    ("agent", AGENT, "I am sorry to hear that. May I have your street, please?"),
-    ("customer", CALM, "Mill Lane. I have called about this two times already."),
-    ("agent", AGENT, "I see the report. An engineer will come on Thursday."),
+    ("agent", AGENT, "Harbour Electric."),
+    ("customer", CALM, "Good morning. My power is off."),
+    ("agent", AGENT, "I am sorry to hear that. Since when, please?"),
+    ("customer", CALM, "Since yesterday evening. I live in Mill Lane, at number nine."),
+    ("agent", AGENT, "I see the report. An engineer will come to you on Thursday."),
     ("customer", FIRM, "On Thursday? That is three days from now!"),
-    ("agent", AGENT, "I understand. All our teams are out because of the storm."),
-    ("customer", ANGRY, "You told me the very same thing last night! Nobody came! Nobody!"),
+    ("agent", AGENT, "I understand. All our teams are out, because of the storm."),
+    ("customer", ANGRY, "You told me the very same thing last night! And nobody came! Nobody!"),
     ("agent", AGENT, "I am very sorry about that."),
     ("customer", ANGRY, "I am sick of your excuses! Everything in my freezer is ruined!"),
-    ("agent", AGENT, "You are right to be upset. Let me talk to the duty manager now."),
+    ("agent", AGENT, "You are right to be upset. Let me talk to the duty manager."),
     ("customer", ANGRY, "Yes, get me your manager! I want this fixed today, not on Thursday!"),
-    ("agent", AGENT, "The duty manager can send a team this afternoon, at three."),
-    ("customer", CALM, "All right. Thank you. I will be at home at three."),
+    ("agent", AGENT, "The duty manager can send a team this afternoon, at three o'clock."),
+    ("customer", CALM, "All right. That will do. Thank you. I will be at home at three."),
     ("agent", AGENT, "Thank you for your patience. Goodbye."),
 )
 
@@ -88,11 +88,11 @@ def speak(role: str, manner: Manner, text: str) -> NDArray[np.float64]:
 
 def build() -> NDArray[np.int16]:
     """Return the whole call, int16[samples, 2]."""
-    noise = np.random.default_rng(20261122)
+    noise = np.random.default_rng(20261122)  # the hiss of the line
     spoken = [(CHANNELS[role], speak(role, manner, text)) for role, manner, text in LINES]
     pause = int(PAUSE_S * RATE_HZ)
     length = sum(len(samples) + pause for _, samples in spoken) + pause
-    call = noise.normal(0, 10 ** (-62 / 20), (length, 2))
+    call = noise.normal(0, 10 ** (-74 / 20), (length, 2))
     position = pause
     for channel, samples in spoken:
         call[position : position + len(samples), channel] += samples

@@ -16,8 +16,9 @@ import structlog
 from paho.mqtt.reasoncodes import ReasonCode
 
 from streamer.bus.cloudevents import Kind, Outgoing
-from streamer.bus.connection import Link, LinkError
+from streamer.bus.connection import Link
 from streamer.bus.outbox import Outbox, Row
+from streamer.bus.settings import LinkError
 from streamer.metrics import Metrics, Stage
 
 _FAILURE: Final = 0x80

@@ -18,9 +18,10 @@ import structlog
 from streamer_client.events import Status, StatusData, StatusEvent
 
 from streamer.bus.cloudevents import Outgoing, event_id, outgoing, rfc3339
-from streamer.bus.connection import Link, LinkError, MqttSettings, connect
+from streamer.bus.connection import Link, connect
 from streamer.bus.drain import Drain, Pace, Refusals, give_up
 from streamer.bus.outbox import Outbox, OutboxError, Row
+from streamer.bus.settings import LinkError, MqttSettings
 from streamer.bus.topics import Topics, safe
 from streamer.metrics import Metrics
 

@@ -169,9 +169,6 @@ class Store:
     def put(self, messages: Iterable[Outgoing], now_s: float) -> None:
         """Append messages, those that wait already (same id and topic) left out; then keep the bounds."""
         for message in messages:
-            if message.kind is Kind.CLEAR:
-                # States that have not been sent need not be any more.
-                self._delete("topic = ? AND kind = ?", (message.topic, Kind.STATE))
             cursor = self._database.execute(
                 "INSERT OR IGNORE INTO outbox (id, topic, call_key, kind, rank, stored_s, message)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?)",

@@ -53,7 +53,7 @@ async def show(speed: float | None = 1.0) -> None:
         A part did not come up, or the call did not end as it should.
     """
     console = Console(soft_wrap=True, highlight=False)
-    logs.configure(LogSettings(level="warning"))
+    logs.configure(LogSettings(level="error"))  # the screen is for the events
     async with AsyncExitStack() as stack:
         broker = stack.enter_context(running_broker())
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="emotion-streamer-"))

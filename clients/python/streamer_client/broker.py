@@ -14,8 +14,10 @@ from urllib.parse import unquote, urlsplit
 
 import aiomqtt
 import msgspec
+from paho.mqtt import client as mqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
 
 from streamer_client.errors import BrokerError, OptionError
 
@@ -25,6 +27,25 @@ _VERSIONS = {"5": aiomqtt.ProtocolVersion.V5, "3.1.1": aiomqtt.ProtocolVersion.V
 _KEEPALIVE_S = 30
 _SESSION_EXPIRY_S = 7 * 24 * 3600
 """How long a broker keeps a persistent session's messages; as long as the server's outbox keeps its own."""
+
+
+class Client(aiomqtt.Client):
+    """An aiomqtt client that remembers a refused publish, which aiomqtt takes for a delivered one."""
+
+    refused: ReasonCode | None = None
+    """Why the broker last refused a message, in its acknowledgement; under 3.1.1 it has no way to say so."""
+
+    def _on_publish(
+        self,
+        client: mqtt.Client,
+        userdata: Any,  # noqa: ANN401 - as in aiomqtt
+        mid: int,
+        reason_code: ReasonCode,
+        properties: Properties,
+    ) -> None:
+        if reason_code.is_failure:
+            self.refused = reason_code
+        super()._on_publish(client, userdata, mid, reason_code, properties)
 
 
 class Broker(msgspec.Struct, frozen=True):
@@ -46,7 +67,7 @@ class Broker(msgspec.Struct, frozen=True):
         scheme, host, port = self._place()
         return f"{scheme}://{host}:{port}"
 
-    def client(self, client_id: str | None = None, *, persistent: bool = False) -> aiomqtt.Client:
+    def client(self, client_id: str | None = None, *, persistent: bool = False) -> Client:
         """Return an unconnected client.
 
         Parameters
@@ -69,7 +90,7 @@ class Broker(msgspec.Struct, frozen=True):
         parts = urlsplit(self.url)
         if self.ca_file and not Path(self.ca_file).is_file():
             raise OptionError(f"there is no file {self.ca_file}; ca_file names the broker's certificate authority")
-        return aiomqtt.Client(
+        return Client(
             host,
             port,
             username=self.username or unquote(parts.username or "") or None,

@@ -47,7 +47,7 @@ def on_status(say: Callable[[str], None]) -> Callable[[Status, str], None]:
     def tell(status: Status, reason: str) -> None:
         nonlocal lost
         if status == "lost":
-            say(f"{reason}; trying again")
+            say(f"{reason} (trying again)")
         elif lost:
             say(f"connected to {reason} again")
         lost = status == "lost"

@@ -18,6 +18,7 @@ from paho.mqtt.properties import Properties
 from streamer_client.alerts.engine import Engine
 from streamer_client.alerts.rules import Rule
 from streamer_client.broker import DEFAULT_URL, Broker, backoff
+from streamer_client.errors import BrokerError
 from streamer_client.events import CONTENT_TYPE, AlertEvent, encode, event_type
 from streamer_client.subscribe import Status, Subscription, topics
 
@@ -50,7 +51,7 @@ async def run_alerts(
     Raises
     ------
     BrokerError
-        The broker cannot be reached at the start, or does not let us in.
+        The broker cannot be reached at the start, does not let us in, or refuses an alert.
     """
     broker = broker or Broker(DEFAULT_URL)
     engine = Engine(rules)
@@ -89,12 +90,18 @@ async def _publish(
             async with broker.client() as client:
                 while True:
                     pending = pending or await found.get()
+                    topic = f"{base}/v1/{pending.data.call.tenant}/alerts/{pending.data.severity}"
                     await client.publish(
-                        f"{base}/v1/{pending.data.call.tenant}/alerts/{pending.data.severity}",
+                        topic,
                         encode(pending),
                         qos=1,
                         properties=_properties(pending) if broker.version == "5" else None,
                     )
+                    if client.refused is not None:
+                        raise BrokerError(
+                            f"the MQTT broker at {broker.address} forbids us to publish on {topic} ({client.refused}); "
+                            "allow it for this user"
+                        )
                     delays = backoff(Random())  # noqa: S311
                     if on_alert is not None:
                         on_alert(pending)

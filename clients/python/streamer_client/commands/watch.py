@@ -50,7 +50,7 @@ def watch_command(
 
     def tell(status: Status, reason: str) -> None:
         if table:
-            board.status = f"connected to {reason}" if status == "connected" else f"{reason}; trying again"
+            board.status = f"connected to {reason}" if status == "connected" else f"{reason} (trying again)"
         else:
             say(status, reason)
 

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from streamer_client.alerts.rules import default_rules, load_rules, parse_rules
+from streamer_client.errors import RuleError
+from streamer_client.events import Severity
+
+GOOD = """
+[[rule]]
+name = "angry"
+severity = "warning"
+message = "Listen in."
+emotions = ["angry"]
+within_s = 60
+"""
+
+
+def test_the_shipped_rules_are_the_three_of_the_manual() -> None:
+    rules = {rule.name: rule for rule in default_rules()}
+    assert list(rules) == ["angry-customer", "distressed-customer", "escalation"]
+    angry, distressed, escalation = rules.values()
+    assert (angry.emotions, angry.count, angry.within_s) == (("angry",), 2, 60)
+    assert (distressed.emotions, distressed.sustained_s) == (("sad", "fear"), 90)
+    assert (escalation.emotions, escalation.trend, escalation.over) == (("angry",), "rising", 5)
+    assert distressed.severity is Severity.CRITICAL
+    assert {rule.role for rule in rules.values()} == {"customer"}
+
+
+def test_a_rule_says_what_it_must_and_the_rest_has_defaults() -> None:
+    (rule,) = parse_rules(GOOD, "rules.toml")
+    assert (rule.name, rule.role, rule.count, rule.cooldown_s) == ("angry", "customer", 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('severity = "urgent"', "key 'severity', line 4: got 'urgent'; choose from info, warning, critical"),
+        ('name = "Angry Customer"', "key 'name', line 3: got 'Angry Customer'; use a-z"),
+        ('emotions = ["angyr"]', "key 'emotions', line 6: got .*choose from neutral, happy"),
+        ('emotions = "angry"', "key 'emotions', line 6: Expected list, got text"),
+        ("emotions = []", "key 'emotions', line 6: .*name at least one"),
+        ('message = " "', "key 'message', line 5: .*say in one sentence"),
+        ("within_s = 0", "key 'within_s', line 7: got 0.0; give more than 0"),
+        ('within_s = "60"', "key 'within_s', line 7: Expected float"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_rule_key_and_line(line: Any, words: str) -> None:
+    key = line.partition(" ")[0]
+    text = "\n".join(line if old.startswith(key) else old for old in GOOD.splitlines())
+    with pytest.raises(RuleError, match=f"^rules.toml: rule .*{words}"):
+        parse_rules(text, "rules.toml")
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ("colour = 1", "key 'colour', line 8: there is no such key; choose from name, "),
+        ("silence_of = 'agent'", "key 'silence_of', line 8: .*not supported yet"),
+        ("sustained_s = 9", "give one of within_s, sustained_s, trend; got within_s and sustained_s"),
+        ("share = 0.5", "key 'share', line 8: a rule with within_s has no such key; only sustained_s has"),
+        ("over = 5", "key 'over', line 8: a rule with within_s has no such key; only trend has"),
+        ("min_confidence = 50", "key 'min_confidence', line 8: got 50.0; give 0 to 1"),
+        ("count = 0", "key 'count', line 8: got 0; give 1 or more"),
+        ("cooldown_s = -1", "key 'cooldown_s', line 8"),
+        ("role = 'boss'", "key 'role', line 8: got 'boss'; choose from customer, agent, unknown"),
+        (GOOD, "rule 'angry', key 'name', line 10: 'angry' is taken"),
+    ],
+)
+def test_a_key_that_does_not_belong_is_named(more: Any, words: str) -> None:
+    with pytest.raises(RuleError, match=words):
+        parse_rules(GOOD + more, "rules.toml")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (("within_s = 60", "trend = 'rising'"), "key 'over', line 2: .*a trend needs 3 utterances or more"),
+        (("within_s = 60", "trend = 'rising'\nover = 2"), "key 'over', line 8: got 2"),
+        (("within_s = 60", "trend = 'falling'\nover = 5"), "key 'trend', line 7: got 'falling'; choose from rising"),
+        (("within_s = 60", "sustained_s = 9\nshare = 0"), "key 'share', line 8: got 0.0"),
+        (("within_s = 60", "trend = 'rising'\nover = 5\ncount = 2"), "key 'count', line 9: a rule with trend has no"),
+        (("within_s = 60", ""), "give one of within_s, sustained_s, trend; got none of them"),
+        (('name = "angry"\n', ""), "rule number 1, key 'name', line 2: is missing, every rule needs it"),
+    ],
+)
+def test_a_rule_of_no_kind_or_of_half_a_kind_is_refused(change: Any, words: str) -> None:
+    with pytest.raises(RuleError, match=words):
+        parse_rules(GOOD.replace(*change), "rules.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "holds no rule; each begins with"),
+        ("rule = 3", "holds no rule"),
+        ("[rules]", "unknown key 'rules' at the top"),
+        ("[[rule]", r"is no TOML: .*line 1"),
+        ("rule = [3]", "rule number 1, key 'rule'"),
+    ],
+)
+def test_a_file_without_rules_is_refused(text: str, words: str) -> None:
+    with pytest.raises(RuleError, match=words):
+        parse_rules(text, "rules.toml")
+
+
+@given(st.text(alphabet=st.sampled_from('[]rule="1.\n #{}ab')))
+def test_no_text_raises_anything_else(text: str) -> None:
+    try:
+        parse_rules(text, "rules.toml")
+    except RuleError as problem:
+        assert "\n" not in str(problem)  # noqa: PT017 - hardly any random text is a set of rules
+
+
+def test_rules_are_read_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "rules.toml").write_text(GOOD)
+    assert [rule.name for rule in load_rules(tmp_path / "rules.toml")] == ["angry"]
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RuleError, match=r"cannot read the rules in nowhere\.toml: No such file"):
+        load_rules("nowhere.toml")
+    (tmp_path / "rules.toml").write_bytes(b"\xff")
+    with pytest.raises(RuleError, match="no UTF-8"):
+        load_rules(tmp_path / "rules.toml")

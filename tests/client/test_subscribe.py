@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiomqtt
+import pytest
+from streamer_client.errors import BrokerError, OptionError
+from streamer_client.events import UnknownEvent, encode
+from streamer_client.subscribe import KINDS, Subscription, subscribe, topics
+
+CALLS = "emotion/v1/default/calls"
+
+
+def topic(event: Any) -> str:
+    data = event.data
+    return f"emotion/v1/{data.call.tenant}/calls/{data.call.id}/{data.speaker.role}/utterance"
+
+
+async def publish(broker: Any, *messages: tuple[str, bytes], retain: bool = False) -> None:
+    async with aiomqtt.Client("127.0.0.1", broker.port) as client:
+        for where, payload in messages:
+            await client.publish(where, payload, qos=1, retain=retain)
+
+
+async def first(events: Subscription, count: int) -> list:
+    found = []
+    async for event in events:
+        found.append(event)
+        if len(found) == count:
+            return found
+    pytest.fail("the subscription ended by itself")
+
+
+def test_the_filters_are_the_topics_of_the_contract() -> None:
+    assert topics(KINDS, tenant="acme") == [
+        "emotion/v1/acme/calls/+/+/utterance",
+        "emotion/v1/acme/calls/+/+/partial",
+        "emotion/v1/acme/calls/+/state",
+        "emotion/v1/acme/calls/+/ended",
+        "emotion/v1/acme/alerts/+",
+        "emotion/v1/nodes/+/status",
+    ]
+    assert topics(["utterance"], base="x/y", call="CA1", role="customer") == [
+        "x/y/v1/default/calls/CA1/customer/utterance"
+    ]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"kinds": ["laughter"]},
+        {"kinds": []},
+        {"call": "a/b"},
+        {"call": ""},
+        {"tenant": "#"},
+        {"role": "cust+"},
+        {"base": ""},
+    ],
+)
+def test_a_filter_that_cannot_be_right_is_refused(wrong: Any) -> None:
+    with pytest.raises(OptionError):
+        topics(**wrong)
+    with pytest.raises(OptionError):
+        subscribe(**wrong)
+
+
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+async def test_events_come_typed_and_each_once(mosquitto: Any, make: Any, version: Any) -> None:
+    one, two = make.utterance(1), make.utterance(2)
+    async with subscribe(mosquitto.url, version=version) as events:
+        await publish(mosquitto, *((topic(event), encode(event)) for event in (one, one, two, one, two)))
+        await publish(mosquitto, (topic(one), encode(make.utterance(3))))
+        assert await first(events, 3) == [one, two, make.utterance(3)]
+        assert events.duplicates == 3
+
+
+async def test_the_memory_for_ids_is_bounded(mosquitto: Any, make: Any) -> None:
+    one, two = make.utterance(1), make.utterance(2)
+    async with subscribe(mosquitto.url, dedupe=1) as events:
+        await publish(mosquitto, *((topic(event), encode(event)) for event in (one, two, one, one, two)))
+        assert await first(events, 4) == [one, two, one, two]
+
+
+async def test_what_is_no_event_is_counted_logged_and_passed_over(
+    mosquitto: Any, make: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    event = make.utterance()
+    async with subscribe(mosquitto.url) as events:
+        with caplog.at_level(logging.WARNING, "streamer_client"):
+            where = f"{CALLS}/CA1/customer/utterance"
+            await publish(
+                mosquitto,
+                (where, b"hello"),
+                (where, b'{"type":"emotion-streamer.utterance.v1","id":"1"}'),
+                (where, b'{"type":"emotion-streamer.utterance.v9","id":"2"}'),
+                (where, b""),
+                (topic(event), encode(event)),
+            )
+            assert await first(events, 1) == [event]
+        assert (events.unreadable, events.unknown) == (2, 1)
+    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
+    assert where in caplog.text
+
+
+async def test_programs_that_pass_events_on_see_unknown_ones_and_the_payload(mosquitto: Any) -> None:
+    payload = b'{"type":"emotion-streamer.utterance.v9","id":"2","mood":"mellow"}'
+    async with subscribe(mosquitto.url) as events:
+        await publish(mosquitto, (f"{CALLS}/CA1/customer/utterance", payload))
+        item = await anext(aiter(events.received()))
+    assert (item.payload, item.event.type) == (payload, "emotion-streamer.utterance.v9")
+    assert isinstance(item.event, UnknownEvent)
+
+
+async def test_a_retained_state_comes_and_its_clearing_does_not(mosquitto: Any, make: Any) -> None:
+    state = make.state()
+    await publish(mosquitto, (f"{CALLS}/CA1/state", encode(state)), retain=True)
+    async with subscribe(mosquitto.url, kinds=["state", "ended"]) as events:
+        assert await first(events, 1) == [state]
+        await publish(mosquitto, (f"{CALLS}/CA1/state", b""), retain=True)
+        await publish(mosquitto, (f"{CALLS}/CA1/ended", encode(make.ended())))
+        assert await first(events, 1) == [make.ended()]
+
+
+async def test_alerts_of_other_calls_are_left_out_where_one_call_is_asked_for(mosquitto: Any, make: Any) -> None:
+    async with subscribe(mosquitto.url, kinds=["alert"], call="CA2") as events:
+        for call in ("CA1", "CA2"):
+            await publish(mosquitto, ("emotion/v1/default/alerts/critical", encode(make.alert(call))))
+        assert await first(events, 1) == [make.alert("CA2")]
+
+
+async def test_a_broker_that_goes_and_comes_back_is_followed_again(mosquitto: Any, make: Any) -> None:
+    told: asyncio.Queue = asyncio.Queue()
+    async with subscribe(mosquitto.url, on_status=lambda *said: told.put_nowait(said)) as events:
+        reading = asyncio.create_task(first(events, 2))
+        assert (await told.get())[0] == "connected"
+        await publish(mosquitto, (topic(make.utterance(1)), encode(make.utterance(1))))
+        await asyncio.to_thread(mosquitto.stop)
+        status, reason = await told.get()
+        assert status == "lost"
+        assert "ended the connection" in reason
+        await asyncio.to_thread(mosquitto.start)
+        while status != "connected":
+            status, _ = await told.get()
+        await publish(mosquitto, *((topic(make.utterance(n)), encode(make.utterance(n))) for n in (1, 2)))
+        assert await reading == [make.utterance(1), make.utterance(2)]
+        assert events.duplicates == 1
+
+
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+async def test_a_persistent_session_misses_nothing_while_away(mosquitto: Any, make: Any, version: Any) -> None:
+    follow = {"client_id": "dashboard-1", "persistent": True, "version": version}
+    async with subscribe(mosquitto.url, **follow):
+        pass
+    await publish(mosquitto, (topic(make.utterance()), encode(make.utterance())))
+    async with subscribe(mosquitto.url, **follow) as events:
+        assert await first(events, 1) == [make.utterance()]
+
+
+async def test_a_loop_left_early_hangs_up_by_itself(mosquitto: Any, make: Any) -> None:
+    await publish(mosquitto, (f"{CALLS}/CA1/state", encode(make.state())), retain=True)
+    seen = [event async for event in _one(subscribe(mosquitto.url, kinds=["state"], client_id="reader-7"))]
+    assert seen == [make.state()]
+    await asyncio.to_thread(mosquitto.wait_logged, r"reader-7.*disconnected")
+
+
+async def _one(events: Subscription) -> AsyncIterator[Any]:
+    iteration = aiter(events)
+    yield await anext(iteration)
+    await iteration.aclose()
+
+
+async def test_no_broker_at_the_start_is_one_clear_line() -> None:
+    with pytest.raises(
+        BrokerError, match=r"cannot reach the MQTT broker at .*connection refused; is it running there\?"
+    ):
+        await anext(aiter(subscribe("mqtt://127.0.0.1:1")))
+
+
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+async def test_a_broker_that_does_not_know_us_is_one_clear_line(mosquitto_with: Any, version: Any) -> None:
+    strict = mosquitto_with("allow_anonymous false")
+    with pytest.raises(BrokerError, match=r"does not let us in .*; check user name and password file"):
+        await anext(aiter(subscribe(strict.url, version=version)))
+
+
+async def test_the_password_is_the_first_line_of_its_file(
+    mosquitto_with: Any, find_program: Any, tmp_path: Path
+) -> None:
+    passwords = tmp_path / "passwords"
+    make_password = await asyncio.create_subprocess_exec(
+        find_program("mosquitto_passwd"), "-b", "-c", str(passwords), "reader", "open sesame"
+    )
+    assert await make_password.wait() == 0
+    passwords.chmod(0o644)
+    (tmp_path / "secret").write_text("open sesame\nanother line\n")
+    broker = mosquitto_with("allow_anonymous false", f"password_file {passwords}")
+    told = []
+    async with subscribe(
+        broker.url, username="reader", password_file=str(tmp_path / "secret"), on_status=lambda *said: told.append(said)
+    ):
+        assert told == [("connected", broker.url)]
+
+
+async def test_a_forbidden_topic_is_an_error_and_not_a_silent_stream(
+    mosquitto: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def forbid(*_arguments: object, **_named: object) -> tuple[int]:
+        return (0x87,)  # MQTT 5, section 3.9.3: not authorized
+
+    # Mosquitto's own access lists grant the subscription and withhold the messages, so the answer is made up here.
+    monkeypatch.setattr(aiomqtt.Client, "subscribe", forbid)
+    with pytest.raises(BrokerError, match="forbids us to subscribe to emotion/v1/"):
+        await anext(aiter(subscribe(mosquitto.url)))
+
+
+def test_at_least_one_id_is_remembered() -> None:
+    with pytest.raises(OptionError, match="dedupe=0"):
+        subscribe(dedupe=0)

@@ -1,0 +1,211 @@
+"""A node in this process: who gets in, what the ports answer, how it goes down. No broker: nothing here needs one."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import InvalidStatus
+
+from streamer.config import ConfigError, load
+from streamer.emotion.model import ModelError
+from streamer.server import ServeError, Server, node
+from streamer.wire.twilio_signature import signature
+
+START = json.dumps(
+    {
+        "type": "start",
+        "version": 1,
+        "call_id": "CA1",
+        "channels": [{"role": "customer"}],
+        "encoding": "pcm_s16le",
+        "sample_rate": 8000,
+    }
+)
+
+
+@pytest.fixture
+def serving(tmp_path: Path) -> Callable[..., Any]:
+    """Run a node on free ports: `async with serving(server__max_calls=1) as server`."""
+
+    @asynccontextmanager
+    async def run(**flags: Any) -> AsyncIterator[Server]:
+        given = {name.replace("__", "."): value for name, value in flags.items()}
+        base = {
+            "node": "n",
+            "server.port": 0,
+            "server.admin_port": 0,
+            "mqtt.url": "mqtt://127.0.0.1:1",
+            "outbox.path": str(tmp_path / "outbox.sqlite"),
+        }
+        async with node(load(None, {}, base | given)) as server:
+            task = asyncio.create_task(server.run())
+            listening = asyncio.create_task(server.listening.wait())
+            await asyncio.wait({task, listening}, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                listening.cancel()
+                task.result()
+            try:
+                yield server
+            finally:
+                server.drain()
+                server.drain()
+                await task
+
+    return run
+
+
+def url(server: Server, path: str = "/v1/stream") -> str:
+    return f"ws://127.0.0.1:{server.port}{path}"
+
+
+async def ready(socket: ClientConnection) -> dict[str, Any]:
+    await socket.send(START)
+    return json.loads(await socket.recv())
+
+
+async def closing(socket: ClientConnection) -> int:
+    await socket.wait_closed()
+    assert socket.close_code is not None
+    return socket.close_code
+
+
+async def readyz(server: Server) -> str:
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.admin_port)
+    writer.write(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
+    answer = (await reader.read()).decode()
+    writer.close()
+    return answer.split()[1] + " " + answer.rpartition("\r\n")[2].strip()
+
+
+async def test_a_call_is_taken_and_ended(serving) -> None:
+    async with serving() as server, connect(url(server)) as socket:
+        assert await readyz(server) == "200 ready"
+        assert (await ready(socket))["analysed"] == ["customer"]
+        await socket.send(bytes(3200))
+        await socket.send('{"type":"stop"}')
+        assert json.loads(await socket.recv()) == {"type": "ended", "utterances": 0}
+        assert await closing(socket) == 1000
+
+
+async def test_an_unknown_path_is_told_the_known_ones(serving) -> None:
+    async with serving() as server:
+        with pytest.raises(InvalidStatus) as caught:
+            await connect(url(server, "/v2/stream"))
+        assert caught.value.response.status_code == 404
+        assert b"/v1/stream" in (caught.value.response.body or b"")
+
+
+async def test_a_trailing_slash_and_a_query_are_no_other_path(serving) -> None:
+    async with serving() as server, connect(url(server, "/v1/stream/?x=1")) as socket:
+        assert (await ready(socket))["type"] == "ready"
+
+
+async def test_a_wrong_signature_is_refused_before_the_upgrade(serving, tmp_path: Path) -> None:
+    config = tmp_path / "keys.toml"
+    config.write_text('[[keys]]\nid = "tw"\nsecret = "token"\ndialects = ["twilio"]\n', encoding="utf-8")
+    keys = load(config, {}, {}).keys
+    async with serving(keys=[{"id": key.id, "secret": key.secret, "dialects": key.dialects} for key in keys]) as server:
+        for given in ({}, {"X-Twilio-Signature": "AAAA"}):
+            with capture_logs() as logs, pytest.raises(InvalidStatus) as caught:
+                await connect(url(server, "/twilio"), additional_headers=given)
+            assert caught.value.response.status_code == 403
+            assert "connection refused" in [log["event"] for log in logs]
+            assert "token" not in repr(logs).replace("auth token", "")
+        right = signature("token", f"wss://127.0.0.1:{server.port}/twilio")
+        async with connect(url(server, "/twilio"), additional_headers={"X-Twilio-Signature": right}) as socket:
+            await socket.send('{"event":"connected"}')
+
+
+async def test_each_dialect_has_its_own_longest_message(serving) -> None:
+    async with serving(server__max_message_bytes=100_000, dialects__twilio__max_message_bytes=2000) as server:
+        for path, size in (("/v1/stream", 100_001), ("/twilio", 2001)):
+            async with connect(url(server, path)) as socket:
+                await socket.send("x" * size)
+                assert await closing(socket) == 1009
+
+
+async def test_full_is_full_until_a_call_ends(serving) -> None:
+    async with serving(server__max_calls=1) as server:
+        async with connect(url(server)) as first, connect(url(server)) as second:
+            await ready(first)
+            assert await readyz(server) == "503 full: 1 calls"
+            assert (await ready(second))["code"] == "full"
+            assert await closing(second) == 1013
+            await first.send('{"type":"stop"}')
+            assert await closing(first) == 1000
+        async with connect(url(server)) as third:
+            assert (await ready(third))["type"] == "ready"
+
+
+async def test_draining_lets_a_call_end_and_takes_no_other(serving) -> None:
+    async with serving() as server, connect(url(server)) as old, connect(url(server)) as new:
+        await ready(old)
+        server.drain()
+        assert await readyz(server) == "503 draining"
+        assert (await ready(new))["code"] == "draining"
+        assert await closing(new) == 1001
+        await old.send(bytes(1600))
+        await old.send('{"type":"stop"}')
+        assert json.loads(await old.recv())["type"] == "ended"
+
+
+async def test_at_the_limit_of_the_drain_calls_are_ended(serving) -> None:
+    async with serving(server__drain_s=0) as server, connect(url(server)) as socket:
+        await ready(socket)
+        server.drain()
+        assert json.loads(await socket.recv())["code"] == "draining"
+        assert await closing(socket) == 1001
+
+
+async def test_a_silent_call_is_ended_but_a_paused_one_is_not(serving) -> None:
+    async with (
+        serving(audio__idle_s=0.6, audio__stall_ms=100) as server,
+        connect(url(server)) as silent,
+        connect(url(server)) as paused,
+    ):
+        await ready(silent)
+        await ready(paused)
+        await paused.send('{"type":"pause"}')
+        assert json.loads(await silent.recv())["code"] == "idle"
+        assert await closing(silent) == 1008
+        await paused.send('{"type":"resume"}')
+        await paused.send('{"type":"stop"}')
+        assert json.loads(await paused.recv())["type"] == "ended"
+
+
+async def test_a_defect_in_one_stream_is_1011_and_harms_no_other(serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving() as server, connect(url(server)) as sound, connect(url(server)) as broken:
+        await ready(sound)
+        monkeypatch.setattr("streamer.wire.native.Native.receive", lambda *_: 1 / 0)
+        with capture_logs() as logs:
+            await broken.send(START)
+            assert await closing(broken) == 1011
+        assert "stream failed" in [log["event"] for log in logs]
+        monkeypatch.undo()
+        await sound.send('{"type":"stop"}')
+        assert json.loads(await sound.recv())["type"] == "ended"
+
+
+async def test_a_port_that_is_taken_is_one_clear_line(serving) -> None:
+    async with serving() as server:
+        for flag, port in (("server__port", server.port), ("server__admin_port", server.admin_port)):
+            with pytest.raises(ServeError, match=f"127.0.0.1:{port}: Address already in use"):
+                async with serving(**{flag: port, "outbox__path": f"{flag}.sqlite"}):
+                    pass
+
+
+async def test_what_is_missing_keeps_the_node_from_coming_up(serving) -> None:
+    with pytest.raises(ModelError):
+        async with serving(emotion__model="nowhere"):
+            pass
+    with pytest.raises(ConfigError, match="speech"):
+        async with serving(speech__vad="silero"):
+            pass
