@@ -9,6 +9,7 @@ read hold up the bus.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
@@ -50,6 +51,8 @@ SEND_TIMEOUT_S = 5.0
 
 DRAINING = Fault("draining", "this server is going down; connect again, another will answer", close_code=1001)
 FULL = Fault("full", "this server carries as many calls as it may (server.max_calls); try again or another", 1013)
+
+_NUMBER = re.compile(r"\+?\d(?:[ ().\-/]*\d){6,}")
 
 log = structlog.get_logger()
 
@@ -139,7 +142,7 @@ class Session:
         self._expired = True
         self._reason = reason
         self._its.metrics.protocol_faults.labels(fault.code).inc()
-        self._log.warning("stream ended by the server", code=fault.code, message=fault.message)
+        self._log.warning("stream ended by the server", code=fault.code, message=_loggable(fault.message))
         for message in self._dialect.fault(fault):
             await self._send(message)
         await self._peer.close(fault.close_code, fault.code)
@@ -239,7 +242,7 @@ class Session:
         self._reason = "error" if fault.code not in {"full", "draining"} else fault.code
         self._last_word = fault
         self._its.metrics.protocol_faults.labels(fault.code).inc()
-        self._log.warning("stream refused", code=fault.code, message=fault.message)
+        self._log.warning("stream refused", code=fault.code, message=_loggable(fault.message))
 
     async def _conclude(self, call: Call) -> None:
         """Turn verdicts into events, in the order of the call."""
@@ -344,6 +347,11 @@ def _slices(event: WireEvent) -> list[WireEvent]:
         Audio(channel=event.channel, payload=event.payload[begin : begin + SLICE_BYTES])
         for begin in range(0, len(event.payload), SLICE_BYTES)
     ]
+
+
+def _loggable(message: str) -> str:
+    """Return a fault's words without what may be a telephone number in what the peer sent; it alone gets it back."""
+    return _NUMBER.sub("<number>", message)
 
 
 def _count_audio(metrics: Metrics, call: Call, dialect: str) -> None:

@@ -252,6 +252,16 @@ async def test_numbers_in_ids_and_labels_become_pseudonyms(services) -> None:
     assert labels["ani"].startswith("n-")
 
 
+async def test_what_the_peer_got_wrong_is_told_it_but_a_number_in_it_is_not_logged(services) -> None:
+    its = await services()
+    peer = ListPeer([start(channels=[{"role": "+49 170 1234567"}])])
+    with capture_logs() as logs:
+        await Session(peer, Native(), ADMITTED, its).run()
+    assert peer.heard[-1]["code"] == "unknown_role"
+    assert "1234567" not in repr(logs)
+    assert "<number>" in repr(logs)
+
+
 async def test_a_peer_that_does_not_read_gets_no_more_but_the_bus_gets_all(services, spoken, monkeypatch) -> None:
     monkeypatch.setattr("streamer.session.SEND_TIMEOUT_S", 0.01)
     its = await services()

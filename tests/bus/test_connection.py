@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -15,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.bus.cloudevents import Kind, Outgoing
-from streamer.bus.connection import LinkError, MqttSettings, connect, publish_properties
+from streamer.bus.connection import connect, publish_properties
+from streamer.bus.settings import LinkError, MqttSettings
 
 MESSAGE = Outgoing(id="a", kind=Kind.UTTERANCE, topic="t/a", payload=b"{}", properties=(("id", "a"), ("type", "x")))
 
@@ -33,40 +33,6 @@ async def listening(answer: Callable[[asyncio.StreamReader, asyncio.StreamWriter
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server:
         yield f"mqtt://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-
-
-@pytest.mark.parametrize(
-    ("url", "address"),
-    [
-        ("mqtt://broker", ("broker", 1883, False)),
-        ("mqtt://broker:1234/", ("broker", 1234, False)),
-        ("mqtts://broker", ("broker", 8883, True)),
-        ("mqtt://[::1]:1883", ("::1", 1883, False)),
-    ],
-)
-def test_a_url_is_host_port_and_tls(url: str, address: tuple[str, int, bool]) -> None:
-    assert MqttSettings(url).address() == address
-
-
-@pytest.mark.parametrize(
-    "url", ["", "broker", "broker:1883", "http://broker", "ws://broker", "mqtt://", "mqtt://b/topic", "mqtt://b:port"]
-)
-def test_a_url_of_another_form_is_refused_with_the_right_form(url: str) -> None:
-    with pytest.raises(LinkError, match="expected mqtt://host:1883"):
-        MqttSettings(url).address()
-
-
-def test_a_password_in_the_url_is_refused_and_not_repeated() -> None:
-    with pytest.raises(LinkError, match=r"use mqtt\.username and mqtt\.password_file") as refused:
-        MqttSettings("mqtt://me:hunter2@broker").address()
-    assert "hunter2" not in str(refused.value)
-
-
-def test_settings_that_contradict_each_other_are_refused() -> None:
-    with pytest.raises(LinkError, match="speaks no TLS"):
-        MqttSettings("mqtt://broker", ca_file="ca.pem").address()
-    with pytest.raises(LinkError, match=r"without mqtt\.username"):
-        MqttSettings("mqtt://broker", password_file="secret").address()
 
 
 @pytest.mark.parametrize("version", ["5", "3.1.1"])
@@ -165,12 +131,6 @@ async def test_a_wrong_password_is_one_line_that_names_the_settings(
         await (await connect(settings)).close()
 
 
-async def test_a_password_file_that_is_missing_is_named(tmp_path: Path) -> None:
-    settings = MqttSettings(username="me", password_file=str(tmp_path / "none"))
-    with pytest.raises(LinkError, match=r"mqtt\.password_file: cannot read .*none"):
-        await connect(settings)
-
-
 async def test_a_port_where_nothing_listens_is_said() -> None:
     async with listening(lambda *_: asyncio.Event().wait()) as url:
         pass
@@ -249,14 +209,6 @@ async def test_tls_is_spoken_and_checked(mosquitto_with: Any, certificate: tuple
 async def test_tls_to_a_port_without_it_is_said(mosquitto: Any) -> None:
     with pytest.raises(LinkError, match=r"no TLS there|cannot be reached|gives no answer"):
         await connect(MqttSettings(mosquitto.url.replace("mqtt:", "mqtts:")))
-
-
-async def test_an_authority_file_that_is_none_is_named(tmp_path: Path) -> None:
-    not_pem = tmp_path / "ca.pem"
-    not_pem.write_text("no certificate")
-    with pytest.raises(LinkError, match=r"mqtt\.ca_file: cannot read .*ca\.pem as PEM"):
-        await connect(MqttSettings("mqtts://127.0.0.1", ca_file=str(not_pem)))
-    assert ssl.OPENSSL_VERSION
 
 
 @given(st.lists(st.tuples(st.text("abc", min_size=1), st.text("xyz"))), st.none() | st.integers(0, 2**32 - 1))

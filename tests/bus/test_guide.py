@@ -23,9 +23,9 @@ from streamer_client.events import (
 )
 
 from streamer.bus.cloudevents import Outgoing, outgoing
-from streamer.bus.connection import MqttSettings
 from streamer.bus.mqtt import Publisher
 from streamer.bus.outbox import Outbox
+from streamer.bus.settings import MqttSettings
 from streamer.bus.topics import Topics
 from streamer.metrics import Metrics
 

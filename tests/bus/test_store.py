@@ -93,13 +93,6 @@ def test_an_objection_leaves_the_clearing_of_the_state(store: Store) -> None:
     assert names(store) == ["s-clear"]
 
 
-def test_a_clearing_takes_the_place_of_states_that_were_not_sent(store: Store) -> None:
-    state = message("s", Kind.STATE)
-    store.put([state, message("a")], 0)
-    store.put([cleared(state)], 1)
-    assert names(store) == ["a", "s-clear"]
-
-
 def test_a_state_left_by_a_dead_process_is_cleared_by_the_next(path: Path) -> None:
     first = Store(path, 1000, DAY_S)
     state = message("s", Kind.STATE)
@@ -158,7 +151,6 @@ def test_at_its_bounds_the_outbox_gives_up_what_the_policy_says(
     now_s = 0.0
     for n, (kind, wait_s) in enumerate(arrivals):
         now_s += wait_s
-        # A call of its own each, so that no clearing takes a state away.
         store.put([message(str(n), kind, call=f"call-{n}")], now_s)
         model.append((str(n), kind, now_s))
         kept = set(survivors(model, max_rows, now_s, max_age_s))
