@@ -20,7 +20,6 @@ class Stage(StrEnum):
 
     QUEUE = "queue"
     """Waiting for the batch before this one."""
-    FEATURES = "features"
     MODEL = "model"
     OUTBOX = "outbox"
     """From the verdict to the commit."""

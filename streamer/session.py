@@ -267,6 +267,7 @@ class Session:
                     await self._send(message)
 
     async def _deliver(self, event: UtteranceEvent, heard: Heard, judged: Judged) -> None:
+        judged_s = self._its.monotonic_s()
         try:
             await self._its.bus.utterance(event, self.session_id)
         except OutboxError as problem:
@@ -277,6 +278,7 @@ class Session:
         metrics.utterances.labels(emotion.top, str(emotion.uncertain).lower()).inc()
         metrics.stage_latency.labels(Stage.QUEUE).observe(judged.queue_ms / 1000)
         metrics.stage_latency.labels(Stage.MODEL).observe(judged.compute_ms / 1000)
+        metrics.stage_latency.labels(Stage.OUTBOX).observe(self._its.monotonic_s() - judged_s)
         self._log.debug("utterance", n=heard.n, role=heard.role, start_ms=heard.start_ms, end_ms=heard.end_ms)
 
     async def _finish(self) -> None:

@@ -68,7 +68,7 @@ def test_what_is_counted_can_be_scraped() -> None:
     assert families["streamer_calls_active"].type == "gauge"
     assert families["streamer_calls"].type == "counter"
     stages = {sample.labels["stage"] for sample in families["streamer_stage_latency_seconds"].samples}
-    assert stages == {"queue", "features", "model", "outbox", "publish"}
+    assert stages == {"queue", "model", "outbox", "publish"}
     assert registry.get_sample_value("streamer_audio_fault_seconds_total", {"fault": "lost"}) == 0.02
 
 

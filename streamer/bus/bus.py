@@ -84,6 +84,11 @@ class Bus:
         await self._publisher.flush(timeout_s)
         return self._outbox.depth()
 
+    @property
+    def connected(self) -> bool:
+        """Whether the broker is there."""
+        return self._publisher.connected
+
     async def announce(self, status: Status) -> None:
         """Say what this node is up to."""
         await self._publisher.announce(status)

@@ -1,7 +1,8 @@
 """Mel-frequency cepstral coefficients that roll: fed any chunks, exact at any moment.
 
 For every way of cutting the same samples into chunks the frames equal `librosa.feature.mfcc(center=False)` on the whole
-utterance within 1e-4, and one another bit for bit. Each sample is windowed and transformed as often as frames overlap
+utterance within 1e-4 (where a coefficient is beyond 512, within the two last digits that single precision has there),
+and one another bit for bit. Each sample is windowed and transformed as often as frames overlap
 it and never again, however small the chunks are. This file must never normalise by a speaker, decide what is speech, or
 read anything but its arguments.
 
@@ -200,7 +201,7 @@ class RollingMfcc:
         hop = self.parameters.hop_length
         frames = np.lib.stride_tricks.sliding_window_view(samples, self.parameters.n_fft)[: n_frames * hop : hop]
         spectrum = scipy.fft.rfft(self._window * frames, axis=-1).astype(np.complex64)
-        power = np.square(spectrum.real) + np.square(spectrum.imag)
+        power = np.square(np.abs(spectrum))  # by the magnitude, as librosa does: its rounding shows in quiet frames
         # Not a matrix product: BLAS adds in another order for each shape, and chunking must not change a bit.
         mel = np.einsum("tf,mf->tm", power, self._bank)
         rows: NDArray[np.float32] = np.float32(10) * np.log10(np.maximum(_POWER_FLOOR, mel))

@@ -40,6 +40,12 @@ def speech_like(n_samples: int, seed: int) -> np.ndarray:
     return np.clip(samples, -1, 1).astype(np.float32)
 
 
+def assert_close(frames: np.ndarray, expected: np.ndarray) -> None:
+    """Within 1e-4; beyond 512, where float32 has steps of 6e-5, within two steps: librosa rounds there as we do."""
+    allowed = np.maximum(TOLERANCE, 2 * np.spacing(np.abs(expected)))
+    assert (np.abs(frames - expected) <= allowed).all()
+
+
 def cut_anywhere(samples: np.ndarray, cuts: list[int]) -> list[np.ndarray]:
     return np.split(samples, sorted(cut % (len(samples) + 1) for cut in cuts))
 
@@ -62,7 +68,7 @@ def test_any_chunks_give_librosas_frames(
     assert sum(new) == rolling.n_frames == parameters.frames(n_samples) == len(expected)
     frames = rolling.mfcc()
     assert frames.dtype == np.float32
-    np.testing.assert_allclose(frames, expected, rtol=0, atol=TOLERANCE)
+    assert_close(frames, expected)
 
 
 @settings(deadline=None, max_examples=40)
@@ -74,7 +80,7 @@ def test_the_beginning_of_an_utterance_is_as_if_nothing_had_followed(
     rolling = RollingMfcc(parameters)
     for chunk in np.array_split(samples, 25):
         rolling.push(chunk)
-    np.testing.assert_allclose(rolling.mfcc(kept), by_librosa(samples[:kept], parameters), rtol=0, atol=TOLERANCE)
+    assert_close(rolling.mfcc(kept), by_librosa(samples[:kept], parameters))
 
 
 @settings(deadline=None, max_examples=30)
