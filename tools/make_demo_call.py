@@ -35,17 +35,17 @@ class Manner:
     pitch: int
     """espeak-ng's scale, 0 to 99."""
     effort: float
-    """0 = relaxed; 1 = shouted: level up, and the flatter spectrum and saturation of a raised voice."""
+    """0 = relaxed; 1 and more = shouted: level up, and the flatter spectrum and saturation of a raised voice."""
     swing: float = 1.0
     """How wide the melody moves."""
 
 
-CALM = Manner(rate=140, pitch=22, effort=0.0, swing=0.5)
-FIRM = Manner(rate=160, pitch=45, effort=0.3, swing=1.2)
-ANGRY = Manner(rate=190, pitch=88, effort=1.0, swing=2.4)
+CALM = Manner(rate=132, pitch=15, effort=0.0, swing=0.3)
+FIRM = Manner(rate=170, pitch=60, effort=0.6, swing=1.5)
+ANGRY = Manner(rate=195, pitch=75, effort=1.4, swing=1.5)
 AGENT = Manner(rate=165, pitch=40, effort=0.0)
 
-VOICES = {"customer": "en-us+f2", "agent": "en-gb+m3"}
+VOICES = {"customer": "en-us+f4", "agent": "en-gb+m3"}
 CHANNELS = {"customer": 0, "agent": 1}
 LEVELS_DB = {"customer": -25.0, "agent": -25.0}
 PAUSE_S = 0.55

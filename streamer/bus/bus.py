@@ -46,8 +46,11 @@ class Bus:
             The outbox cannot be used.
         ConfigError
             `mqtt.base` or the file of the salt cannot be used.
+        LinkError
+            The broker's address can never be right; one that is only away is waited for.
         """
         mqtt = mqtt_settings(settings)
+        mqtt.address()
         try:
             topics = Topics(mqtt.base)
         except ValueError as problem:

@@ -30,6 +30,7 @@ from streamer_client.events import (
 )
 
 from streamer.bus.bus import Bus
+from streamer.bus.mqtt import LinkError
 from streamer.bus.outbox import OutboxError
 from streamer.config import ConfigError, Settings, load
 from streamer.metrics import Metrics
@@ -139,6 +140,8 @@ async def test_the_secret_of_the_pseudonyms_survives_a_restart_and_differs_by_te
 async def test_what_cannot_be_used_is_said_and_the_outbox_let_go(tmp_path) -> None:
     with pytest.raises(ConfigError, match=r"mqtt\.base"):
         await Bus.open(settings(tmp_path, **{"mqtt.base": "a/#"}), Metrics(CollectorRegistry()))
+    with pytest.raises(LinkError, match=r"mqtt\.url"):
+        await Bus.open(settings(tmp_path, "http://broker"), Metrics(CollectorRegistry()))
     with pytest.raises(ConfigError, match=r"privacy\.salt_file"):
         await Bus.open(settings(tmp_path, **{"privacy.salt_file": "nowhere"}), Metrics(CollectorRegistry()))
     async with opened(settings(tmp_path), running=False):
