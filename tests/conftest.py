@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import threading
+import uuid
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -201,7 +202,7 @@ async def collect(broker: Broker, *filters: str, version: str = "5") -> AsyncIte
     """Subscribe with QoS 1 and collect; comes back, with its session, to a broker that was stopped and started."""
     collector = Collector()
     subscribed = asyncio.Event()
-    session = f"collector-{id(collector)}"
+    session = f"collector-{uuid.uuid4().hex}"
 
     def client() -> aiomqtt.Client:
         # 3.1.1 suffices for a session that outlives the connection, and for all but the properties.
