@@ -11,4 +11,3 @@ NEED_TORCH = ["test_evaluate.py", "test_experiment.py", "test_export.py", "test_
 HAS_TORCH = find_spec("torch") is not None and find_spec("sklearn") is not None
 
 collect_ignore = [] if HAS_TORCH else NEED_TORCH
-

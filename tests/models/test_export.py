@@ -16,7 +16,7 @@ from streamer.emotion.model import ModelError  # noqa: E402
 from streamer.emotion.model import load as load_model  # noqa: E402
 from streamer.features import MfccParameters, Prior  # noqa: E402
 
-REPORT = {"calibration": {"temperature": 1.25, "uncertain_below": 0.5}, "headline": {"crema_d_uar_cold": 51.234}}
+REPORT = {"calibration": {"temperature": 1.25, "uncertain_below": 0.5}, "headline": {"crema_d_uar_cold": 51.2344}}
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def trained() -> Trained:
 def test_an_exported_model_is_loaded_by_the_server_and_judges_as_its_origin(trained: Trained, tmp_path: Path) -> None:
     export(trained, REPORT, tmp_path / "tiny", "1.2.3")
     model = load_model(tmp_path / "tiny")
-    assert (model.card.name, model.card.version, model.card.figures) == ("tiny", "1.2.3", {"crema_d_uar_cold": 51.23})
+    assert (model.card.name, model.card.version, model.card.figures) == ("tiny", "1.2.3", {"crema_d_uar_cold": 51.234})
     assert model.card.normalisation == trained.prior
     assert model.card.features.mfcc == trained.mfcc
     assert check(trained, tmp_path / "tiny")["difference"] < 1e-4

@@ -33,7 +33,7 @@ def test_a_model_of_the_store_loads_and_judges_a_made_up_sound(folder: Path) -> 
 def test_the_figures_of_both_cards_are_those_of_the_report(folder: Path) -> None:
     report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     figures = load(folder).card.figures
-    assert figures == {name: round(value, 2) for name, value in report["headline"].items()}
+    assert figures == {name: round(value, 3) for name, value in report["headline"].items()}
     people = (folder / "CARD.md").read_text(encoding="utf-8")
     by_earlier = " | ".join(f"{report['crema-d'][earlier]['uar']:.1f}" for earlier in ("0", "5", "10", "20", "40"))
     assert f"| CREMA-D, 5 folds by speaker | {by_earlier} |" in people
