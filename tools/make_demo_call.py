@@ -2,7 +2,10 @@
 
 Needs espeak-ng on PATH. Writes a stereo FLAC at 8 kHz, left = customer, right = agent, in telephone band and on the
 levels of G.711 mu-law, so that the demo sounds and behaves like a call. The customer begins calm and loses patience:
-pitch, rate and effort go up from line to line, as they do in a person. Run it again after changing a line::
+pitch, rate and effort go up from line to line, as they do in a person. A synthetic voice is nothing the model was
+trained on: voice and manners were chosen among espeak-ng's so that the shipped model hears the story that is told, and
+may have to be chosen anew for another model. The demo shows how things work, not how well. Run it again after a
+change::
 
     python tools/make_demo_call.py streamer/demo/call.flac
 """
@@ -41,6 +44,7 @@ class Manner:
 
 
 CALM = Manner(rate=132, pitch=15, effort=0.0, swing=0.3)
+EASY = Manner(rate=150, pitch=30, effort=0.0, swing=0.6)
 FIRM = Manner(rate=170, pitch=60, effort=0.6, swing=1.5)
 ANGRY = Manner(rate=195, pitch=75, effort=1.4, swing=1.5)
 AGENT = Manner(rate=165, pitch=40, effort=0.0)
@@ -54,7 +58,7 @@ LINES: tuple[tuple[str, Manner, str], ...] = (
     ("agent", AGENT, "Harbour Electric."),
     ("customer", CALM, "Good morning. My power is off."),
     ("agent", AGENT, "I am sorry to hear that. Since when, please?"),
-    ("customer", CALM, "Since yesterday evening. I live in Mill Lane, at number nine."),
+    ("customer", EASY, "Since yesterday evening. I live in Mill Lane, at number nine."),
     ("agent", AGENT, "I see the report. An engineer will come to you on Thursday."),
     ("customer", FIRM, "On Thursday? That is three days from now!"),
     ("agent", AGENT, "I understand. All our teams are out, because of the storm."),
@@ -64,7 +68,7 @@ LINES: tuple[tuple[str, Manner, str], ...] = (
     ("agent", AGENT, "You are right to be upset. Let me talk to the duty manager."),
     ("customer", ANGRY, "Yes, get me your manager! I want this fixed today, not on Thursday!"),
     ("agent", AGENT, "The duty manager can send a team this afternoon, at three o'clock."),
-    ("customer", CALM, "All right. That will do. Thank you. I will be at home at three."),
+    ("customer", EASY, "All right, thank you. I will be at home at three."),
     ("agent", AGENT, "Thank you for your patience. Goodbye."),
 )
 
