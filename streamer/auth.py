@@ -83,7 +83,8 @@ class Keyring:
             for key in settings.keys
         )
         server = settings.server
-        return cls(keys, key_needed=not (is_loopback(server.host) or server.open), public_url=server.public_url)
+        needed = server.require_key or not (is_loopback(server.host) or server.open)
+        return cls(keys, key_needed=needed, public_url=server.public_url)
 
     def decide(self, upgrade: Upgrade) -> Pass | Refusal:
         """Say whether a request may be upgraded, and for which tenant."""

@@ -83,7 +83,9 @@ class Call:
         self.utterances = 0
         """Utterance events so far, all roles."""
         self._started_s = now_s
-        self._needs_notice = emotion.require_notice
+        self._model = model
+        self._roles_analysed = frozenset(emotion.analyse)
+        self._waits_for_notice = emotion.require_notice and not start.notice
         self._lawful_basis = emotion.lawful_basis
         self._hangover_ms = settings.speech.hangover_ms
         self._model_ref = ModelRef(name=model.card.name, version=model.card.version, sha256=model.card.sha256)
@@ -97,7 +99,7 @@ class Call:
                 encoding=start.encoding,
                 rate_hz=start.rate_hz,
                 speech=settings.speech,
-                model=model if role in emotion.analyse else None,
+                model=model if role in self._roles_analysed and not self._waits_for_notice else None,
                 partial_every_ms=emotion.partial_every_ms,
                 numbers=numbers[role],
             )
@@ -111,7 +113,7 @@ class Call:
     @property
     def analysed(self) -> tuple[str, ...]:
         """The roles whose emotions are named, in channel order, each once."""
-        return tuple(dict.fromkeys(str(leg.role) for leg in self.legs if leg.analysed))
+        return tuple(dict.fromkeys(str(leg.role) for leg in self.legs if leg.role in self._roles_analysed))
 
     def receive(self, event: WireEvent, now_s: float) -> list[Heard | Fault]:
         """Take what the platform said.
@@ -135,7 +137,7 @@ class Call:
                 return self._audio(event, now_s)
             case Gap():
                 self._pause(paused=self.paused)
-                return self._allowed([heard for leg in self.legs for heard in leg.gap(event.duration_ms)])
+                return [heard for leg in self.legs for heard in leg.gap(event.duration_ms)]
             case Missing():
                 self.missing_messages += event.messages
             case Pause():
@@ -150,14 +152,14 @@ class Call:
                 pass
         return []
 
-    def finish(self) -> list[Heard | Fault]:
+    def finish(self) -> list[Heard]:
         """End the call's audio; return the utterances that end with it."""
         if self.withdrawn:
             return []
         heard = [heard for leg in self.legs for heard in leg.finish()]
         for leg in self.legs:
             self._note_speech(leg)
-        return self._allowed(heard)
+        return heard
 
     def conclude(self, heard: Heard, judged: Judged, now_s: float) -> UtteranceEvent | PartialEvent | None:
         """Make the event of a judged utterance; None where the person has objected meanwhile."""
@@ -258,7 +260,7 @@ class Call:
         leg = self.legs[audio.channel]
         heard = leg.receive(audio)
         self._note_speech(leg)
-        return self._allowed(heard)
+        return list(heard)
 
     def _note_speech(self, leg: Leg) -> None:
         """Count where the two parties of a call speak at once; with more parties there is no such figure."""
@@ -274,17 +276,14 @@ class Call:
         if self._rate_check is not None:
             self._rate_check.pause()
 
-    def _allowed(self, heard: list[Heard]) -> list[Heard | Fault]:
-        """Drop what was said before the person was told, where that is required."""
-        return list(heard) if self.notice or not self._needs_notice else []
-
     def _take_notice(self) -> None:
         if self.notice:
             return
         self.notice = True
-        if self._needs_notice:
+        if self._waits_for_notice:
             for leg in self.legs:
-                leg.skip_open_utterance()
+                if leg.role in self._roles_analysed:
+                    leg.start_analysis(self._model)
 
     def _withdraw(self) -> None:
         self.withdrawn = True
@@ -300,7 +299,7 @@ class Call:
         return SpeakerSummary(
             role=leg.role,
             channel=leg.channel,
-            analysed=leg.analysed,
+            analysed=leg.role in self._roles_analysed,
             utterances=leg.utterances,
             talk_ms=activity.talk_ms,
             silence_ms=max(0, duration_ms - activity.talk_ms),

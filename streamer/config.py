@@ -56,6 +56,8 @@ class ServerSettings(_Table, frozen=True):
     """`wss://host[:port]` under which platforms reach this server; signatures are checked against it."""
     open: bool = False
     """Accept calls without a key on an address other than loopback. Say so only behind something that checks."""
+    require_key: bool = False
+    """Ask for a key on loopback, too: behind a proxy on the same machine all the world comes from there."""
     max_message_bytes: Annotated[int, Meta(ge=1024, le=2**30)] = 8 * 2**20
     """Larger WebSocket messages end the call with close code 1009."""
     ping_interval_s: Seconds = 20
@@ -293,6 +295,8 @@ def _check(settings: Settings) -> None:
             f"emotion.analyse: names {', '.join(others)}, whose audio carries a worker's voice; inferring workers' "
             "emotions is prohibited in the EU (AI Act art. 5(1)(f)). State emotion.lawful_basis, or leave the role out"
         )
+    if settings.server.open and settings.server.require_key:
+        raise ConfigError("server.open: contradicts server.require_key; a key is either asked for or it is not")
     if settings.server.workers > 1:
         raise ConfigError(
             f"server.workers: {settings.server.workers} is not possible in this version; run 1 per port, several "

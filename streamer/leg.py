@@ -131,7 +131,7 @@ class Leg:
     speech
         How utterances are cut.
     model
-        What judges them; None for a party that is not analysed.
+        What judges them; None for a party that is not analysed, or not yet.
     partial_every_ms
         Media time between partial verdicts inside an utterance; 0 = none.
     numbers
@@ -177,11 +177,6 @@ class Leg:
         self._open: _Open | None = None
 
     @property
-    def analysed(self) -> bool:
-        """Whether emotions are named on this channel."""
-        return self._model is not None
-
-    @property
     def position_ms(self) -> int:
         """Media time up to which audio has been heard."""
         return round((self._position + len(self._rest)) * 1000 / RATE_HZ)
@@ -212,16 +207,17 @@ class Leg:
         heard += self._pad()
         return heard + self._follow(self._segmenter.finish())
 
+    def start_analysis(self, model: EmotionModel) -> None:
+        """Judge what is said from now on; an utterance that is going on is left out whole."""
+        self._model = model
+        self._normaliser = model.new_normaliser()
+
     def stop_analysis(self) -> None:
         """Forget everything that could lead to a verdict, and compute nothing of the kind any more."""
         self._model = None
         self._normaliser = None
         self._open = None
         self._recent.clear()
-
-    def skip_open_utterance(self) -> None:
-        """Judge nothing of the utterance that is going on; the next one counts again."""
-        self._open = None
 
     def _place(self, pieces: list[Run | Hole]) -> list[Heard]:
         heard: list[Heard] = []

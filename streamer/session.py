@@ -288,8 +288,7 @@ class Session:
         try:
             if call is not None and self._concluding is not None:
                 for heard in call.finish():
-                    if isinstance(heard, Heard):
-                        await self._judge(heard)
+                    await self._judge(heard)
                 await self._judging.put(None)
                 await self._concluding
                 await self._account(call)

@@ -27,6 +27,11 @@ _PATIENCE_S = 20
 """Only how long a broken test hangs; no test passes or fails by it."""
 
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+    # Started in the background of a shell, this process ignores Ctrl-C, and so would the commands that tests interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def _fails_on_skip() -> bool:
     return os.environ.get("FAIL_ON_SKIP") == "1"
 

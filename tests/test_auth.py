@@ -113,3 +113,5 @@ def test_the_ring_follows_the_configuration(tmp_path) -> None:
     assert ring.decide(native(authorization="Bearer from-file")) == Pass(tenant="acme", key_id="a")
     assert isinstance(Keyring.of(load(config, {}, {"server.open": True})).decide(native()), Pass)
     assert isinstance(Keyring.of(load(config, {}, {"server.host": "127.0.0.1"})).decide(native()), Pass)
+    behind_proxy = load(config, {}, {"server.host": "127.0.0.1", "server.require_key": True})
+    assert isinstance(Keyring.of(behind_proxy).decide(native()), Refusal)

@@ -76,6 +76,7 @@ def test_every_kind_of_setting_can_come_from_the_environment(name, text, expecte
         ('[emotion]\nanalyse = ["boss"]\n', "emotion.analyse"),
         ("[server\n", "not valid TOML"),
         ("[server]\nworkers = 2\n", "server.workers"),
+        ("[server]\nopen = true\nrequire_key = true\n", "server.require_key"),
         ('[[keys]]\nid = "a"\n', "'a' needs either secret or secret_file"),
         ('[[keys]]\nid = "a"\nsecret = "s"\n[[keys]]\nid = "a"\nsecret = "s"\n', "'a' stands twice"),
         ('[dialects.twilio.roles]\nboth = "customer"\n', "unknown track 'both'"),

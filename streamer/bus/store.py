@@ -121,6 +121,8 @@ class Store:
         # Looked at before anything is written: another program's database must stay as it is.
         is_new = self._recognise()
         run("PRAGMA journal_mode = WAL")
+        # Who objects wants it gone, not marked as free.
+        run("PRAGMA secure_delete = ON")
         # Under NORMAL a commit may vanish with the power; a verdict that was said to be safe must be on the disk.
         run("PRAGMA synchronous = FULL")
         run("BEGIN IMMEDIATE")

@@ -18,8 +18,7 @@ live     gap, pause, resume, notice, withdraw    live     the event of that name
 live     start                                   failed   Fault start_twice
 live     stop, nothing waiting                   stopped  Stop
 live     stop, part of a frame waiting           failed   Fault odd_bytes
-stopped  withdraw                                stopped  Withdraw: it still removes what is pending
-stopped  anything else                           failed   Fault after_stop
+stopped  anything                                failed   Fault after_stop
 any      unreadable                              failed   Fault bad_json, unknown_type, bad_start, bad_gap
 failed   anything                                failed   nothing
 ======== ======================================= ======== ================================================
@@ -211,7 +210,7 @@ class Native:
         return [self._meaning(control)]
 
     def _meaning(self, control: _Control) -> WireEvent:
-        if self._state is _State.STOPPED and not isinstance(control, _Withdraw):
+        if self._state is _State.STOPPED:
             return _after_stop(_kind(control))
         if isinstance(control, _Start):
             return self._begin(control)

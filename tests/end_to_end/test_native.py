@@ -96,8 +96,8 @@ async def test_a_gap_ends_the_utterance_and_moves_the_clock(
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def other_nodes(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dict[str, Node]]:
-    """One that waits a second only, and one that wants everybody to be told."""
-    configs = {"impatient": "[audio]\nidle_s = 1\nstall_ms = 100\n", "strict": "[emotion]\nrequire_notice = true\n"}
+    """One that waits two seconds only, and one that wants everybody to be told."""
+    configs = {"impatient": "[audio]\nidle_s = 2\nstall_ms = 100\n", "strict": "[emotion]\nrequire_notice = true\n"}
     nodes = {
         name: Node(tmp_path_factory.mktemp(name), broker.url, config=config, name=name)
         for name, config in configs.items()
@@ -114,7 +114,7 @@ async def other_nodes(broker: Broker, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture
 def impatient(other_nodes: dict[str, Node]) -> Node:
-    """A node whose idle limit is a second."""
+    """A node whose idle limit is two seconds."""
     return other_nodes["impatient"]
 
 

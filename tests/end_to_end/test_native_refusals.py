@@ -97,7 +97,7 @@ async def test_a_call_that_breaks_the_protocol_has_its_state_cleared_and_its_sum
 
 
 async def test_a_sample_rate_that_the_bytes_belie_is_refused(node: Node, call_id: str) -> None:
-    twice_as_many = cut(linear(silence(20_000, rate_hz=16_000)), 1280)
+    twice_as_many = cut(linear(silence(40_000, rate_hz=16_000)), 1280)
     messages: list[Sent] = [start(call_id=call_id, channels=[{"role": "customer"}]), *twice_as_many]
     outcome = await converse(node.url, at_speed_of_life(messages, 0.040))
     assert outcome.code == 1008

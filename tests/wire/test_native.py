@@ -163,17 +163,13 @@ def test_a_second_start_is_refused() -> None:
     assert fault_of(live().receive(start())).code == "start_twice"
 
 
-@pytest.mark.parametrize("message", [b"\x00\x00", b"", start(), text(type="stop"), text(type="notice")])
+@pytest.mark.parametrize(
+    "message", [b"\x00\x00", b"", start(), *(text(type=kind) for kind in ("stop", "notice", "withdraw"))]
+)
 def test_after_stop_nothing_more_is_taken(message: str | bytes) -> None:
     dialect = live()
     dialect.receive(text(type="stop"))
     assert fault_of(dialect.receive(message)).code == "after_stop"
-
-
-def test_a_person_can_object_after_stop_while_events_are_pending() -> None:
-    dialect = live()
-    dialect.receive(text(type="stop"))
-    assert dialect.receive(text(type="withdraw")) == [Withdraw()]
 
 
 @pytest.mark.parametrize(("encoding", "odd"), [("pcm_s16le", 7), ("pcm_s16le", 2), ("pcmu", 1)])
