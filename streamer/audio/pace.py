@@ -3,7 +3,8 @@
 A stream that says 8 kHz and delivers 16,000 samples a second is heard an octave too low and every verdict on it is
 worthless, so it is refused in words. Only for senders without a media clock that claim to send at the speed of life;
 others (a recording played faster) must not be asked. Pure: the time comes in as an argument. This file must never
-guess: what arrives in bursts, with silence left out or near the declared rate is let pass.
+guess: what arrives in bursts, with silence left out or near the declared rate is let pass. So is what comes too fast in
+steps shorter than live senders make them: that is a recording whose player did not say that it hurries.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ _LONGEST_WINDOW_S: Final = 2.5
 _WINDOWS: Final = 5
 _STEADY: Final = 0.05
 _NEAR: Final = 0.04
+_LIVE_STEP_S: Final = 0.015
+"""Live audio comes in messages of 20 ms and more; at twice the speed of life these are 10 ms apart."""
 _PLAUSIBLE_RATIOS: Final = (0.75, 1.3)
 """Between these the declared rate may be right: clocks drift and networks catch up."""
 
@@ -44,6 +47,9 @@ class RateCheck:
         self._declared_hz = rate_hz
         self._window_began_s: float | None = None
         self._window_samples = 0
+        self._window_arrivals = 0
+        self._step_s = 0.0
+        """Mean time between arrivals in the last window."""
         self._rates_hz: deque[float] = deque(maxlen=_WINDOWS)
 
     def feed(self, now_s: float, samples: int) -> str | None:
@@ -66,6 +72,7 @@ class RateCheck:
             self._window_began_s = now_s
             return None
         self._window_samples += samples
+        self._window_arrivals += 1
         length_s = now_s - self._window_began_s
         if length_s < _WINDOW_S:
             return None
@@ -73,12 +80,13 @@ class RateCheck:
             self._rates_hz.clear()
         else:
             self._rates_hz.append(self._window_samples / length_s)
-        self._window_began_s, self._window_samples = now_s, 0
+        self._step_s = length_s / self._window_arrivals
+        self._window_began_s, self._window_samples, self._window_arrivals = now_s, 0, 0
         return self._judge()
 
     def pause(self) -> None:
         """Begin anew: the sender has said that it stops, goes on, or leaves media out."""
-        self._window_began_s, self._window_samples = None, 0
+        self._window_began_s, self._window_samples, self._window_arrivals = None, 0, 0
         self._rates_hz.clear()
 
     def _judge(self) -> str | None:
@@ -89,6 +97,8 @@ class RateCheck:
             return None
         low, high = _PLAUSIBLE_RATIOS
         if low < measured_hz / self._declared_hz < high:
+            return None
+        if measured_hz > self._declared_hz and self._step_s < _LIVE_STEP_S:
             return None
         likely_hz = min(RATES_HZ, key=lambda rate_hz: abs(rate_hz - measured_hz))
         if abs(likely_hz - measured_hz) > _NEAR * likely_hz:

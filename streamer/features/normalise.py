@@ -65,7 +65,7 @@ class RunningNormaliser:
     """The statistics of one caller in one call.
 
     For each utterance: `apply` to what is judged, then `update` with it, so that it counts for the next. It does not
-    count for itself: on speakers of the training folds that changed the mean recall by less than half a point either
+    count for itself: on speakers of the training folds that changed the mean recall by less than one point either
     way, and so a verdict inside an utterance and the one at its end stand on the same statistics.
 
     Parameters
