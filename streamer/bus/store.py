@@ -223,8 +223,8 @@ class Store:
         """Delete messages that are done with; a number that is gone already is no error."""
         for seq in seqs:
             self._database.execute(
-                "DELETE FROM live WHERE seq < ?1 AND topic = (SELECT topic FROM outbox WHERE seq = ?1 AND kind = ?2)",
-                (seq, Kind.CLEAR),
+                "DELETE FROM live WHERE seq < ? AND topic = (SELECT topic FROM outbox WHERE seq = ? AND kind = ?)",
+                (seq, seq, Kind.CLEAR),
             )
             self._delete("seq = ?", (seq,))
 
