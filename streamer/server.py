@@ -74,10 +74,11 @@ class _WebSocketPeer:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._reading = False
+        self._closing = False
 
     async def messages(self) -> AsyncIterator[Message]:
         with suppress(ConnectionClosed):  # however it closed, there is nothing more to read
-            while True:
+            while not self._closing:  # from then on `close` reads: a WebSocket has one reader at a time
                 self._reading = True
                 message = await self._connection.recv()
                 self._reading = False
@@ -88,8 +89,9 @@ class _WebSocketPeer:
             await self._connection.send(message)
 
     async def close(self, code: int, reason: str) -> None:
+        already, self._closing = self._closing, True
         closing = asyncio.create_task(self._connection.close(code, reason), name="closing")
-        if not self._reading:
+        if not (self._reading or already):
             # The peer may be in full flow: its close is behind what it sent, so that has to be read, and dropped.
             with suppress(ConnectionClosed):
                 while True:
@@ -294,7 +296,7 @@ class Server:
                     due = now_s - session.heard_s > audio.idle_s and not session.call.paused
                     fault = Fault("idle", f"no audio for {audio.idle_s:g} s (audio.idle_s); send pause to hold a call")
                 if due:
-                    tasks.create_task(session.expire("idle", fault), name=f"expire {session.session_id}")
+                    tasks.create_task(_expire(session, "idle", fault), name=f"expire {session.session_id}")
 
     async def _serve_until_drained(self, listener: Listener) -> None:
         """Wait for the signal, then for the calls, and at the limit end them in an orderly way."""
@@ -305,7 +307,7 @@ class Server:
         await self._bus.announce(Status.DRAINING)
         ended = asyncio.create_task(self._admission.wait_empty(), name="until no call")
         await self._unless_hurried(ended, limit_s)
-        await asyncio.gather(*(session.expire("draining", DRAINING) for session in self._sessions))
+        await asyncio.gather(*(_expire(session, "draining", DRAINING) for session in self._sessions))
         ended.cancel()
         with suppress(TimeoutError):
             async with asyncio.timeout(LAST_CALLS_S):
@@ -315,7 +317,9 @@ class Server:
 
     async def _flushed(self) -> int:
         """Let the outbox empty itself, for a while or until the second signal; return how many messages are left."""
-        await self._unless_hurried(asyncio.create_task(self._bus.flush(FLUSH_S), name="flush"), FLUSH_S)
+        flush = asyncio.create_task(self._bus.flush(FLUSH_S), name="flush")
+        await self._unless_hurried(flush, FLUSH_S)
+        flush.cancel()
         # Even in a hurry: with the broker there it takes milliseconds, and a call's state must not stay behind.
         return await self._bus.flush(HURRIED_FLUSH_S if self._bus.connected else 0)
 
@@ -324,6 +328,14 @@ class Server:
         hurried = asyncio.create_task(self._hurry.wait(), name="hurry")
         await asyncio.wait({hurried, task}, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
         hurried.cancel()
+
+
+async def _expire(session: Session, reason: str, fault: Fault) -> None:
+    """End a stream; a defect in doing so is logged, and is no reason for the node to fall."""
+    try:
+        await session.expire(reason, fault)
+    except Exception:
+        log.exception("a stream could not be ended", session=session.session_id, reason=reason)
 
 
 async def _kept_going(what: str, work: Callable[[], Awaitable[None]]) -> None:

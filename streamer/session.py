@@ -246,25 +246,29 @@ class Session:
 
     async def _conclude(self, call: Call) -> None:
         """Turn verdicts into events, in the order of the call."""
-        its = self._its
         while (item := await self._judging.get()) is not None:
             heard, future = item
             try:
-                judged = await future
+                await self._conclude_one(call, heard, await future)
             except ModelError as problem:
-                its.metrics.model_failures.inc()
+                self._its.metrics.model_failures.inc()
                 self._log.error("utterance not judged", n=heard.n, role=heard.role, problem=str(problem))
-                continue
-            event = call.conclude(heard, judged, its.wall_s())
-            if event is None:
-                continue
-            if isinstance(event, PartialEvent):
-                its.bus.partial(event, self.session_id)
-            else:
-                await self._deliver(event, heard, judged)
-            if self._start is not None and self._start.wants_events:
-                for message in self._dialect.event(encode(event)):
-                    await self._send(message)
+            except Exception:  # noqa: BLE001 - logged whole by a bound logger, which ruff does not know as one
+                # Were this task to end here, the call would wait for it for ever.
+                self._its.metrics.events_lost.inc()
+                self._log.exception("event lost: a defect of ours", n=heard.n, role=heard.role)
+
+    async def _conclude_one(self, call: Call, heard: Heard, judged: Judged) -> None:
+        event = call.conclude(heard, judged, self._its.wall_s())
+        if event is None:
+            return
+        if isinstance(event, PartialEvent):
+            self._its.bus.partial(event, self.session_id)
+        else:
+            await self._deliver(event, heard, judged)
+        if self._start is not None and self._start.wants_events:
+            for message in self._dialect.event(encode(event)):
+                await self._send(message)
 
     async def _deliver(self, event: UtteranceEvent, heard: Heard, judged: Judged) -> None:
         judged_s = self._its.monotonic_s()

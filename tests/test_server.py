@@ -17,6 +17,7 @@ from websockets.exceptions import InvalidStatus
 from streamer.config import ConfigError, load
 from streamer.emotion.model import ModelError
 from streamer.server import ServeError, Server, node
+from streamer.session import Session
 from streamer.wire.twilio_signature import signature
 
 START = json.dumps(
@@ -192,6 +193,46 @@ async def test_a_defect_in_one_stream_is_1011_and_harms_no_other(serving, monkey
         monkeypatch.undo()
         await sound.send('{"type":"stop"}')
         assert json.loads(await sound.recv())["type"] == "ended"
+
+
+async def test_a_call_that_is_ended_while_nobody_reads_it_harms_nothing(
+    serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_work, go_on = asyncio.Event(), asyncio.Event()
+    real = Session._feed
+
+    async def feed(session: Session, event: Any) -> bool:
+        at_work.set()
+        await go_on.wait()
+        return await real(session, event)
+
+    monkeypatch.setattr(Session, "_feed", feed)
+    async with serving(server__drain_s=0) as server, connect(url(server)) as socket:
+        await ready(socket)
+        with capture_logs() as logs:
+            await socket.send(bytes(3200))
+            await at_work.wait()
+            for _ in range(40):  # more than the library's own queue holds
+                await socket.send(bytes(3200))
+            server.drain()
+            assert json.loads(await socket.recv())["code"] == "draining"
+            go_on.set()
+            assert await closing(socket) == 1001
+    assert [log["event"] for log in logs if log["log_level"] == "error"] == []
+
+
+async def test_a_stream_that_cannot_be_ended_does_not_bring_the_node_down(
+    serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Session, "expire", lambda *_: 1 / 0)
+    async with serving(audio__idle_s=0.1) as server, connect(url(server)) as socket:
+        with capture_logs() as logs:
+            await ready(socket)
+            while "a stream could not be ended" not in [log["event"] for log in logs]:
+                await readyz(server)
+            await socket.send('{"type":"stop"}')
+            assert json.loads(await socket.recv())["type"] == "ended"
+        assert await readyz(server) == "200 ready"
 
 
 async def test_a_port_that_is_taken_is_one_clear_line(serving) -> None:

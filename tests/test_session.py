@@ -19,6 +19,7 @@ from structlog.testing import capture_logs
 from streamer.auth import Pass
 from streamer.bus.bus import Bus
 from streamer.bus.outbox import OutboxError
+from streamer.call import Call
 from streamer.config import load
 from streamer.emotion.batcher import Batcher
 from streamer.emotion.model import EmotionModel, ModelError, locate
@@ -310,6 +311,23 @@ async def test_an_event_the_outbox_cannot_take_is_said_and_the_call_goes_on(serv
     assert gauge(its, "events_lost_total") == 1
     assert "the disk is full" in repr(logs)
     assert [event_id for kind, event_id in await pending(its) if kind == "utterance"] == tries[1:]
+
+
+async def test_a_defect_on_the_way_of_an_event_is_said_and_the_call_goes_on(services, spoken, monkeypatch) -> None:
+    its = await services()
+    real, calls = Call.conclude, []
+
+    def conclude(*given: Any) -> Any:
+        calls.append(given)
+        return 1 / 0 if len(calls) == 1 else real(*given)
+
+    monkeypatch.setattr(Call, "conclude", conclude)
+    peer = ListPeer([start(), spoken, STOP])
+    with capture_logs() as logs:
+        await Session(peer, Native(), ADMITTED, its).run()
+    assert gauge(its, "events_lost_total") == 1
+    assert "a defect of ours" in repr(logs)
+    assert peer.heard[-1] == {"type": "ended", "utterances": len(calls) - 1}
 
 
 async def test_a_stall_is_said_when_it_starts_and_when_it_is_over(services) -> None:
