@@ -60,7 +60,8 @@ async def _configuration(settings: Settings) -> str:
 async def _model(settings: Settings) -> str:
     model = await asyncio.to_thread(lambda: load(locate(settings.emotion.model)))
     card = model.card
-    return f"{card.name} {card.version}, {len(card.labels)} emotions, sha256 {card.sha256[:12]}"
+    found = f"{card.name} {card.version}, {len(card.labels)} emotions, sha256 {card.sha256[:12]}"
+    return f"{found}; beware: {card.restriction}" if card.restriction else found
 
 
 async def _outbox(settings: Settings) -> str:

@@ -1,8 +1,9 @@
 """One party's audio, from encoded bytes on some clock to utterances ready to be judged.
 
 The order of the stages is the order of this file: decode, place on the media clock, resample to 8 kHz, cut into 20 ms
-frames, ask the VAD, segment, and, for a party that is analysed, roll MFCCs over the speech and normalise them by the
-caller's own statistics. Pure: no socket, no clock, no file. For a party that is not analysed no feature is ever
+frames, ask the VAD, segment, and, for a party that is analysed, roll the model's features over the speech. They go out
+together with the caller's own statistics, which the model reads and the batcher keeps; here they are only made and let
+go. Pure: no socket, no clock, no file. For a party that is not analysed no feature is ever
 computed; its speech serves turn-taking and the lawful summary only.
 
 Everything linear passes G.711 mu-law once on its way in. The models are trained in telephone band, and this puts every
@@ -25,7 +26,7 @@ from streamer.audio.resample import StreamingResampler
 from streamer.audio.timeline import Hole, Run, Timeline
 from streamer.config import ConfigError, SpeechSettings
 from streamer.emotion.model import EmotionModel
-from streamer.features import RollingMfcc, RunningNormaliser
+from streamer.features import FrontEnd, RunningNormaliser
 from streamer.speech.activity import Activity
 from streamer.speech.segmenter import Closed, Opened, Segment, Segmenter
 from streamer.speech.vad import FRAME_MS, make_vad
@@ -65,7 +66,7 @@ def warm_up(model: EmotionModel) -> None:
     """Load and build, before the first call, what is loaded and built on first use: filter bank, kernels, libraries."""
     features = model.new_features()
     features.push(np.zeros(RATE_HZ, np.float32))
-    model.verdict(model.new_normaliser().apply(features.mfcc()))
+    model.judge(features.features(), model.new_normaliser())
 
 
 class Heard(msgspec.Struct, frozen=True, eq=False):
@@ -81,7 +82,9 @@ class Heard(msgspec.Struct, frozen=True, eq=False):
     cut: Cut | None
     """None while the utterance goes on."""
     features: NDArray[np.float32]
-    """float32[frames, coefficients], normalised by what this caller said before."""
+    """float32[frames, features] as the model's front end gives them."""
+    caller: RunningNormaliser
+    """The statistics of who speaks on this channel in this call; the batcher's from now on."""
     quality: Quality
 
 
@@ -100,7 +103,7 @@ class Numbers:
 class _Open:
     """What is gathered of the utterance that is going on."""
 
-    def __init__(self, start: int, features: RollingMfcc) -> None:
+    def __init__(self, start: int, features: FrontEnd) -> None:
         self.start = start
         """Sample on the leg's 8 kHz clock."""
         self.features = features
@@ -164,7 +167,7 @@ class Leg:
         self._vad = make_vad(speech.vad, speech.aggressiveness, speech.squelch_dbfs)
         self._segmenter = _segmenter(speech)
         self._model = model
-        self._normaliser: RunningNormaliser | None = model.new_normaliser() if model else None
+        self._caller: RunningNormaliser | None = model.new_normaliser() if model else None
         self._partial_every = RATE_HZ * partial_every_ms // 1000
         self._spoken: list[tuple[float, float]] = []
         self._position = 0
@@ -210,12 +213,12 @@ class Leg:
     def start_analysis(self, model: EmotionModel) -> None:
         """Judge what is said from now on; an utterance that is going on is left out whole."""
         self._model = model
-        self._normaliser = model.new_normaliser()
+        self._caller = model.new_normaliser()
 
     def stop_analysis(self) -> None:
         """Forget everything that could lead to a verdict, and compute nothing of the kind any more."""
         self._model = None
-        self._normaliser = None
+        self._caller = None
         self._open = None
         self._recent.clear()
 
@@ -306,13 +309,11 @@ class Leg:
         self.utterances += 1
         number = self._numbers.next()
         done, self._open = self._open, None
-        if done is None or self._normaliser is None:
+        if done is None or self._caller is None:
             return []
-        features = done.features.mfcc(round((closed.end_s - closed.start_s) * RATE_HZ))
+        features = done.features.features(round((closed.end_s - closed.start_s) * RATE_HZ))
         if not len(features):
             return []
-        normalised = self._normaliser.apply(features)
-        self._normaliser.update(features)
         return [
             Heard(
                 role=self.role,
@@ -322,7 +323,8 @@ class Leg:
                 end_ms=round(closed.end_s * 1000),
                 speech_ms=round(closed.speech_s * 1000),
                 cut=closed.cut,
-                features=normalised,
+                features=features,
+                caller=self._caller,
                 quality=self._quality(done, closed.start_s * 1000, closed.end_s * 1000),
             )
         ]
@@ -330,12 +332,12 @@ class Leg:
     def _partial(self) -> list[Heard]:
         """Return the beginning of the open utterance where a partial verdict is due."""
         going = self._open
-        if not self._partial_every or going is None or self._normaliser is None:
+        if not self._partial_every or going is None or self._caller is None:
             return []
         if going.samples < (going.next_partial or self._partial_every):
             return []
         going.next_partial = going.samples + self._partial_every
-        features = going.features.mfcc()
+        features = going.features.features()
         if not len(features):
             return []
         return [
@@ -347,7 +349,8 @@ class Leg:
                 end_ms=round(going.end * 1000 / RATE_HZ),
                 speech_ms=going.speech_ms,
                 cut=None,
-                features=self._normaliser.apply(features),
+                features=features,
+                caller=self._caller,
                 quality=self._quality(going, going.start * 1000 / RATE_HZ, going.end * 1000 / RATE_HZ),
             )
         ]

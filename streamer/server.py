@@ -235,8 +235,6 @@ class Server:
             lawful_basis=settings.emotion.lawful_basis,
             require_notice=settings.emotion.require_notice,
         )
-        if not card.commercial_use:
-            log.warning("this model's licence does not allow commercial use", model=card.name, licence=card.licence)
         self.listening.set()
 
     async def _before_upgrade(self, connection: Connection, request: Request) -> Response | None:
@@ -369,6 +367,8 @@ async def node(settings: Settings) -> AsyncIterator[Server]:
     """
     prove(settings.speech)
     model = load(locate(settings.emotion.model))
+    if model.card.restriction:
+        log.warning(model.card.restriction)
     warm_up(model)
     metrics = Metrics(CollectorRegistry())
     bus = await Bus.open(settings, metrics)

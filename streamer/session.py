@@ -236,7 +236,8 @@ class Session:
 
     async def _judge(self, heard: Heard) -> None:
         """Queue an utterance; waits, and so slows the peer down, while too many are unjudged."""
-        await self._judging.put((heard, self._its.batcher.submit(heard.features)))
+        judged = self._its.batcher.submit(heard.features, heard.caller, final=heard.cut is not None)
+        await self._judging.put((heard, judged))
 
     def _fail(self, fault: Fault) -> None:
         self._reason = "error" if fault.code not in {"full", "draining"} else fault.code

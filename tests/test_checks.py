@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import tomllib
 from pathlib import Path
 
 from streamer.checks import check_all, shown
 from streamer.config import load
+from streamer.emotion.model import locate
 
 
 def files_in(folder: Path) -> list[str]:
@@ -18,6 +20,7 @@ async def test_with_everything_there_all_is_well(mosquitto, tmp_path: Path) -> N
     assert [outcome.what for outcome in outcomes] == ["configuration", "model", "outbox", "broker"]
     assert all(outcome.ok for outcome in outcomes), outcomes
     assert "telephone" in outcomes[1].says
+    assert "research" not in outcomes[1].says
     assert not files_in(tmp_path)
 
 
@@ -37,6 +40,21 @@ async def test_each_thing_that_is_wrong_is_said_and_hides_no_other(tmp_path: Pat
     for outcome, named in zip(outcomes, ["silero", "nowhere", "outbox.path", "127.0.0.1:1"], strict=True):
         assert named in outcome.says
         assert "\n" not in outcome.says
+
+
+async def test_weights_that_are_for_research_only_are_said_to_be(tmp_path: Path) -> None:
+    folder = tmp_path / "research"
+    shutil.copytree(locate("telephone"), folder)
+    card = (folder / "model.toml").read_text(encoding="utf-8")
+    card = card.replace("commercial_use = true", "commercial_use = false").replace("Apache-2.0", "CC-BY-NC-SA-4.0")
+    (folder / "model.toml").write_text(card, encoding="utf-8")
+    outcomes = await check_all(
+        load(None, {}, {"emotion.model": str(folder), "outbox.path": str(tmp_path / "o"), "mqtt.url": "mqtt://[::1]:1"})
+    )
+    model = next(outcome for outcome in outcomes if outcome.what == "model")
+    assert model.ok
+    assert "beware: model telephone" in model.says
+    assert "for research only, not at work: licence CC-BY-NC-SA-4.0" in model.says
 
 
 async def test_a_base_that_is_no_topic_is_said(tmp_path: Path) -> None:

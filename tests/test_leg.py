@@ -16,7 +16,7 @@ from streamer_client.events import Cut
 from streamer.audio import g711
 from streamer.config import ConfigError, SpeechSettings
 from streamer.emotion.model import EmotionModel, load, locate
-from streamer.leg import RATE_HZ, Heard, Leg, prove
+from streamer.leg import RATE_HZ, Heard, Leg, Numbers, prove
 from streamer.wire.events import Audio, Encoding, Role
 
 SPEECH = SpeechSettings()
@@ -119,13 +119,33 @@ def test_wideband_is_brought_down_to_the_telephone(model, spoken, reference, rat
 
 def test_the_features_are_those_of_the_utterance_alone(model, spoken, reference) -> None:
     heard = g711.decode_mulaw(g711.encode_mulaw(spoken)).astype(np.float32) / 32768
-    normaliser = model.new_normaliser()
     for one in reference:
         features = model.new_features()
         features.push(heard[one.start_ms * 8 : one.end_ms * 8])
-        mfcc = features.mfcc()
-        np.testing.assert_array_equal(one.features, normaliser.apply(mfcc))
-        normaliser.update(mfcc)
+        np.testing.assert_array_equal(one.features, features.features())
+
+
+def test_all_utterances_of_a_leg_are_of_one_caller_and_the_leg_keeps_nothing_of_what_was_said(reference) -> None:
+    assert len({id(one.caller) for one in reference}) == 1
+    assert reference[0].caller.n_frames == 0, "what counts is the batcher's to say"
+
+
+def test_two_legs_are_two_callers_even_in_one_role(model, spoken) -> None:
+    numbers = Numbers()
+    heard = [feed(leg(model, numbers=numbers), spoken.tobytes(), [160])[0] for _ in range(2)]
+    assert heard[0].caller is not heard[1].caller
+    assert heard[0].n < heard[1].n
+
+
+def test_an_objection_lets_the_caller_go_and_a_later_start_begins_with_a_stranger(model, spoken) -> None:
+    one = leg(model)
+    before = one.receive(Audio(0, spoken.tobytes()))
+    one.stop_analysis()
+    assert one._caller is None
+    one.start_analysis(model)
+    after = one.receive(Audio(0, spoken.tobytes())) + one.finish()
+    assert after
+    assert all(late.caller is not early.caller for late in after for early in before)
 
 
 def test_a_party_that_is_not_analysed_yields_nothing_but_its_activity(spoken, reference) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
 from streamer.config import ConfigError, load
-from streamer.emotion.model import ModelError
+from streamer.emotion.model import ModelError, locate
 from streamer.server import ServeError, Server, node
 from streamer.session import Session
 from streamer.wire.twilio_signature import signature
@@ -94,6 +95,25 @@ async def test_a_call_is_taken_and_ended(serving) -> None:
         await socket.send('{"type":"stop"}')
         assert json.loads(await socket.recv()) == {"type": "ended", "utterances": 0}
         assert await closing(socket) == 1000
+
+
+async def test_a_model_for_research_only_is_warned_of_once_and_by_name(serving, tmp_path: Path) -> None:
+    folder = tmp_path / "research"
+    shutil.copytree(locate("telephone"), folder)
+    card = (folder / "model.toml").read_text(encoding="utf-8")
+    card = card.replace("commercial_use = true", "commercial_use = false").replace("Apache-2.0", "CC-BY-NC-SA-4.0")
+    (folder / "model.toml").write_text(card, encoding="utf-8")
+
+    async def warnings(**flags: str) -> list[str]:
+        with capture_logs() as logs:
+            async with serving(**flags):
+                pass
+        return [log["event"] for log in logs if log["log_level"] == "warning" and "research" in log["event"]]
+
+    (said,) = await warnings(emotion__model=str(folder))
+    assert said.startswith("model telephone ")
+    assert said.endswith(" may be used for research only, not at work: licence CC-BY-NC-SA-4.0")
+    assert await warnings() == []
 
 
 async def test_an_unknown_path_is_told_the_known_ones(serving) -> None:

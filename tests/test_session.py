@@ -20,14 +20,16 @@ from streamer.auth import Pass
 from streamer.bus.bus import Bus
 from streamer.bus.outbox import OutboxError
 from streamer.call import Call
-from streamer.config import load
-from streamer.emotion.batcher import Batcher
+from streamer.config import SpeechSettings, load
+from streamer.emotion.batcher import Batcher, Judged
 from streamer.emotion.model import EmotionModel, ModelError, locate
 from streamer.emotion.model import load as load_model
+from streamer.features import RunningNormaliser
+from streamer.leg import Leg
 from streamer.limits import Admission
 from streamer.metrics import Metrics
 from streamer.session import DRAINING, Services, Session
-from streamer.wire.events import Fault, Message
+from streamer.wire.events import Audio, Encoding, Fault, Message, Role
 from streamer.wire.native import Native
 
 ADMITTED = Pass(tenant="acme", key_id="k")
@@ -71,6 +73,27 @@ class ListPeer:
 
     def kinds(self) -> list[str]:
         return [message["type"] for message in self.heard]
+
+
+class Unhurried(ListPeer):
+    """A peer that says the next thing when all before is judged: slow, as life is to a computer."""
+
+    def __init__(self, says: Iterable[Message], batcher: Batcher, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__(says)
+        self._judging: list[asyncio.Future[Judged]] = []
+        real = batcher.submit
+
+        def submit(features: np.ndarray, caller: RunningNormaliser, *, final: bool) -> asyncio.Future[Judged]:
+            self._judging.append(real(features, caller, final=final))
+            return self._judging[-1]
+
+        monkeypatch.setattr(batcher, "submit", submit)
+
+    async def messages(self) -> AsyncIterator[Message]:
+        async for message in super().messages():
+            if self._judging:
+                await asyncio.wait(self._judging)
+            yield message
 
 
 @pytest.fixture(scope="module")
@@ -166,6 +189,44 @@ async def test_the_cut_of_the_messages_changes_nothing(services, spoken) -> None
         await Session(peer, Native(), ADMITTED, its).run()
         found.append(facts(peer))
     assert found[0] == found[1] == found[2]
+
+
+def verdicts(peer: ListPeer) -> list[tuple[int, dict[str, float]]]:
+    """Number and scores of the final verdicts that a peer was told."""
+    events = [message["event"] for message in peer.heard if message["type"] == "event"]
+    finals = [event["data"] for event in events if event["type"] == "emotion-streamer.utterance.v1"]
+    return [(data["utterance"]["n"], data["emotion"]["scores"]) for data in finals]
+
+
+def by_hand(model: EmotionModel, spoken: bytes) -> list[tuple[int, dict[str, float]]]:
+    """What the customer's verdicts must be: one after the other, each remembered before the next is judged."""
+    customer = np.frombuffer(spoken, np.int16)[::2]
+    leg = Leg(Role.CUSTOMER, 0, encoding=Encoding.PCM_S16LE, rate_hz=8000, speech=SpeechSettings(), model=model)
+    expected = []
+    caller = model.new_normaliser()
+    for heard in leg.receive(Audio(0, customer.tobytes())) + leg.finish():
+        judgement = model.judge(heard.features, caller)
+        caller.remember(judgement.moments)
+        expected.append((heard.n, judgement.verdict.scores))
+    return expected
+
+
+@pytest.mark.parametrize("partial_every_ms", [0, 300], ids=["finals only", "with partials"])
+@pytest.mark.parametrize("pace", ["at once", "as in life"])
+async def test_verdicts_stand_on_what_the_caller_finished_before_at_any_pace(
+    services, spoken, model, monkeypatch, *, partial_every_ms: int, pace: str
+) -> None:
+    its = await services(emotion__partial_every_ms=partial_every_ms)
+    if pace == "at once":
+        peer = ListPeer([start(), spoken, STOP])
+    else:
+        pieces = [spoken[at : at + 640] for at in range(0, len(spoken), 640)]
+        peer = Unhurried([start(), *pieces, STOP], its.batcher, monkeypatch)
+    await Session(peer, Native(), ADMITTED, its).run()
+    expected = by_hand(model, spoken)
+    assert len(expected) >= 3
+    assert verdicts(peer) == expected
+    assert ("emotion-streamer.partial.v1" in str(peer.heard)) is bool(partial_every_ms)
 
 
 async def test_a_peer_that_disappears_leaves_its_last_words_on_the_bus(services, spoken) -> None:
@@ -277,21 +338,23 @@ async def test_an_utterance_that_breaks_the_model_is_said_and_the_call_goes_on(
     services, spoken, model, monkeypatch
 ) -> None:
     its = await services()
-    real, calls = model.verdict, []
+    real, calls = model.judge, []
 
-    def verdict(features: np.ndarray) -> Any:
-        calls.append(len(features))
+    def judge(features: np.ndarray, caller: RunningNormaliser) -> Any:
+        calls.append(caller.n_frames)
         if len(calls) == 1:
             raise ModelError("the network gave no number")
-        return real(features)
+        return real(features, caller)
 
-    monkeypatch.setattr(model, "verdict", verdict)
+    monkeypatch.setattr(model, "judge", judge)
     peer = ListPeer([start(), spoken, STOP])
     with capture_logs() as logs:
         await Session(peer, Native(), ADMITTED, its).run()
     assert gauge(its, "model_failures_total") == 1
     assert "the network gave no number" in repr(logs)
     assert peer.heard[-1] == {"type": "ended", "utterances": len(calls) - 1}
+    assert calls[:2] == [0, 0], "what was not judged does not count for the caller"
+    assert calls[-1] > 0
 
 
 async def test_an_event_the_outbox_cannot_take_is_said_and_the_call_goes_on(services, spoken, monkeypatch) -> None:

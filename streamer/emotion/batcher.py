@@ -5,6 +5,10 @@ releases the interpreter lock while it computes, so one thread beside the loop u
 taken at once and handed back with one wake-up of the loop. Each utterance is a run of its own: a batch would have to be
 padded, and a verdict would then depend, in its last digits, on what other calls happened to say at that moment. This
 file must never drop a job: a future always ends, with a verdict or with the reason why not.
+
+A caller's statistics are read when an utterance's turn comes, and a finished utterance is remembered in them before the
+next job begins: jobs are taken in the order of `submit`, so each is judged by what its caller had said before it, and a
+replay as fast as can be gives what the live call gave. From its first job on, this thread alone touches them.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.emotion.model import EmotionModel, ModelError, Verdict
+from streamer.features import RunningNormaliser
 
 LARGEST_BATCH = 32
 """Verdicts handed back at once; bounds how long the first of them waits for the last."""
@@ -37,6 +42,8 @@ class Judged(msgspec.Struct, frozen=True):
 
 class _Job(msgspec.Struct, frozen=True, eq=False):
     features: NDArray[np.float32]
+    caller: RunningNormaliser
+    final: bool
     submitted_s: float
     future: asyncio.Future[Judged]
 
@@ -65,13 +72,20 @@ class Batcher:
         """Utterances that the model has not begun with."""
         return self._jobs.qsize()
 
-    def submit(self, features: NDArray[np.float32]) -> asyncio.Future[Judged]:
+    def submit(
+        self, features: NDArray[np.float32], caller: RunningNormaliser, *, final: bool
+    ) -> asyncio.Future[Judged]:
         """Queue an utterance.
 
         Parameters
         ----------
         features
-            float32[frames, coefficients], normalised by the caller's statistics.
+            float32[frames, features] as the model's front end gives them.
+        caller
+            The statistics of its speaker; not to be touched any more by who submits it.
+        final
+            Whether the utterance is at its end, and so counts for what this caller says next if the run succeeds. The
+            beginning of one never counts: its frames come again.
 
         Returns
         -------
@@ -79,7 +93,7 @@ class Batcher:
             Ends with the verdict, or with `ModelError` if the model failed on this utterance.
         """
         future: asyncio.Future[Judged] = self._loop.create_future()
-        self._jobs.put(_Job(features, self._clock(), future))
+        self._jobs.put(_Job(features, caller, final, self._clock(), future))
         return future
 
     async def close(self) -> None:
@@ -88,25 +102,34 @@ class Batcher:
         await asyncio.to_thread(self._thread.join)
 
     def _work(self) -> None:
-        while True:
-            jobs = [self._jobs.get()]
-            while len(jobs) < LARGEST_BATCH and jobs[-1] is not None and not self._jobs.empty():
-                jobs.append(self._jobs.get())
-            results = [(job.future, self._judge(job)) for job in jobs if job is not None]
-            self._loop.call_soon_threadsafe(_hand_back, results)
-            if jobs[-1] is None:
-                return
+        while self._round():
+            pass  # nothing of a call may be held here while the thread waits for the next one
+
+    def _round(self) -> bool:
+        """Wait for jobs, judge them and hand them back; False once there will be no more."""
+        jobs = [self._jobs.get()]
+        while len(jobs) < LARGEST_BATCH and jobs[-1] is not None and not self._jobs.empty():
+            jobs.append(self._jobs.get())
+        results = [(job.future, self._judge(job)) for job in jobs if job is not None]
+        self._loop.call_soon_threadsafe(_hand_back, results)
+        return jobs[-1] is not None
 
     def _judge(self, job: _Job) -> Judged | ModelError:
         began_s = self._clock()
         try:
-            verdict = self._model.verdict(job.features)
+            judgement = self._model.judge(job.features, job.caller)
+            if job.final:
+                job.caller.remember(judgement.moments)
         except ModelError as problem:
             return problem
         except Exception as problem:  # noqa: BLE001 - ONNX Runtime's exceptions have no common base but Exception
             return ModelError(f"the model failed on {job.features.shape[0]} frames: {problem}")
         done_s = self._clock()
-        return Judged(verdict, queue_ms=(began_s - job.submitted_s) * 1000, compute_ms=(done_s - began_s) * 1000)
+        return Judged(
+            judgement.verdict,
+            queue_ms=(began_s - job.submitted_s) * 1000,
+            compute_ms=(done_s - began_s) * 1000,
+        )
 
 
 def _hand_back(results: list[tuple[asyncio.Future[Judged], Judged | ModelError]]) -> None:

@@ -5,11 +5,22 @@ to the features of this program, and refuses in words what does not; after that 
 utterance is one run, without padding or batch, so that a verdict never depends on what else was judged at the time and
 is bit for bit the same live and in a replay. This file must never fall back to another model, guess a label, or let a
 broken model look like silence.
+
+What a network takes and gives, whatever is inside. D is the width of the layer that is normalised by the caller's own
+statistics, the input or a hidden one:
+
+    features  float32[1, frames, n]   rows of the front end as they are
+    mean, std float32[1, D]           the caller's statistics so far, the prior blended in
+    logits    float32[1, labels]
+    weight    float32[1]              how many frames this utterance counts as, 0 or more
+    total     float32[1, D]           sum over these frames in the layer that is normalised
+    squares   float32[1, D]           sum of their squares
 """
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 import numpy as np
@@ -18,26 +29,80 @@ from numpy.typing import NDArray
 
 from streamer.emotion.calibrate import softmax
 from streamer.errors import StreamerError
-from streamer.features import FEATURES_KIND, MfccParameters, Prior, RollingMfcc, RunningNormaliser
+from streamer.features import (
+    FEATURES_KIND,
+    LOG_MEL_KIND,
+    FrontEnd,
+    LogMelParameters,
+    MfccParameters,
+    Moments,
+    Prior,
+    RollingLogMel,
+    RollingMfcc,
+    RunningNormaliser,
+)
 
 LABELS: Final = ("neutral", "happy", "sad", "angry", "fear", "disgust")
 """The emotions an event's scores name, in the order of a network's outputs."""
+SURPRISE: Final = "surprise"
+"""The seventh label, behind the others, of models that were trained on corpora which have it."""
+
+_OUTPUTS: Final = ("logits", "weight", "total", "squares")
 
 _PACKAGE: Final = Path(__file__).resolve().parent.parent
 _STORES: Final = (_PACKAGE / "store", _PACKAGE.parent / "models" / "store")
 """Where models are looked for by name: inside the installed package, then beside it in a checkout."""
 
 
+class _Tensor(Protocol):
+    """An input or output as ONNX Runtime describes it."""
+
+    name: str
+    type: str
+    shape: list[int | str | None]
+
+
 class ModelError(StreamerError):
     """A model cannot be used; the message says which, why, and what to do."""
 
 
-class FeatureCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class FeatureCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a model was trained on, `[features]` of its card; the ONNX file carries the same as metadata."""
 
     kind: str
-    """`streamer.features.FEATURES_KIND` at training."""
-    mfcc: MfccParameters
+    """`FEATURES_KIND` or `LOG_MEL_KIND` of `streamer.features` at training."""
+    mfcc: MfccParameters | None = None
+    """Of the kind "mfcc/1" only."""
+    log_mel: LogMelParameters | None = None
+    """Of the kind "log-mel/1" only."""
+
+    def __post_init__(self) -> None:
+        """Refuse tables that do not fit the kind, by ValueError; another version's kind is the loader's to refuse."""
+        given = [name for name, table in (("mfcc", self.mfcc), ("log_mel", self.log_mel)) if table is not None]
+        needed = {FEATURES_KIND: ["mfcc"], LOG_MEL_KIND: ["log_mel"]}.get(self.kind, given)
+        if given != needed or len(given) != 1:
+            found = " and ".join(f"[features.{name}]" for name in given) or "none"
+            wanted = " or ".join(f"[features.{name}]" for name in needed or ("mfcc", "log_mel"))
+            raise ValueError(f"features of kind {self.kind} need exactly one table, {wanted}; got {found}")
+
+    @property
+    def parameters(self) -> MfccParameters | LogMelParameters:
+        """The one table that is there."""
+        if self.mfcc is not None:
+            return self.mfcc
+        if self.log_mel is not None:
+            return self.log_mel
+        raise ValueError("features without a table cannot be made")
+
+    @property
+    def n_features(self) -> int:
+        """Numbers a frame has."""
+        return self.parameters.n_features
+
+    def front_end(self) -> FrontEnd:
+        """Return what computes these features, empty."""
+        found = self.parameters
+        return RollingMfcc(found) if isinstance(found, MfccParameters) else RollingLogMel(found)
 
 
 class CalibrationCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -72,6 +137,13 @@ class ModelCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     figures: dict[str, float]
     """What was measured, by name; shown, never computed with."""
 
+    @property
+    def restriction(self) -> str | None:
+        """What whoever runs this model must be told of its licence, a sentence; None where work is allowed."""
+        if self.commercial_use:
+            return None
+        return f"model {self.name} {self.version} may be used for research only, not at work: licence {self.licence}"
+
 
 class Verdict(msgspec.Struct, frozen=True):
     """What a model says of one utterance."""
@@ -85,6 +157,14 @@ class Verdict(msgspec.Struct, frozen=True):
     """Calibrated probability of each label, rounded to four decimals."""
 
 
+class Judgement(msgspec.Struct, frozen=True, eq=False):
+    """What one run of a model gives."""
+
+    verdict: Verdict
+    moments: Moments
+    """What the utterance adds to its caller's statistics, if it is to count."""
+
+
 class EmotionModel:
     """A loaded model. May be shared by threads: a run changes nothing in it.
 
@@ -93,67 +173,102 @@ class EmotionModel:
     card
         What the model expects and how its scores are read.
     session
-        ONNX Runtime session: input `features` float32[1, frames, coefficients], output float32[1, labels].
+        ONNX Runtime session with the inputs and outputs that stand at the top of this file.
     """
 
     def __init__(self, card: ModelCard, session: onnxruntime.InferenceSession) -> None:
         self.card: Final = card
         self._session = session
 
-    def new_features(self) -> RollingMfcc:
-        """Return an empty rolling MFCC with this model's parameters, for one leg."""
-        return RollingMfcc(self.card.features.mfcc)
+    def new_features(self) -> FrontEnd:
+        """Return an empty front end with this model's parameters, for one utterance."""
+        return self.card.features.front_end()
 
     def new_normaliser(self) -> RunningNormaliser:
-        """Return the normaliser of a caller who has not spoken yet."""
+        """Return the statistics of a caller who has not spoken yet."""
         return RunningNormaliser(self.card.normalisation)
 
-    def logits(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the network's raw scores, float32[labels], for normalised features as `scores` takes them."""
-        coefficients = self.card.features.mfcc.n_mfcc
-        if features.dtype != np.float32 or features.ndim != 2 or features.shape[1] != coefficients or not len(features):
-            raise ValueError(
-                f"expected normalised features float32[1 or more frames, {coefficients}], "
-                f"got {features.dtype} of shape {features.shape}"
-            )
-        output: NDArray[np.float32] = self._session.run(None, {"features": features[np.newaxis]})[0][0]
-        if not np.isfinite(output).all():
-            raise ModelError(f"model {self.card.name} {self.card.version} gave a score that is no finite number")
-        return output
-
-    def scores(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return the calibrated probability of each label.
+    def run(
+        self, features: NDArray[np.float32], mean: NDArray[np.float32], std: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], Moments]:
+        """Run the network once.
 
         Parameters
         ----------
         features
-            float32[frames, n_mfcc] of one utterance, at least one frame, normalised by the caller's statistics.
+            float32[frames, n_features] of one utterance as the front end gives them, at least one frame.
+        mean, std
+            float32[D], the caller's statistics, D as many as the card's prior has.
 
         Returns
         -------
-        float64[labels]
-            In the order of the card's labels; sums to 1.
+        logits, moments
+            float32[labels], raw, in the order of the card's labels; what the utterance adds to the statistics.
 
         Raises
         ------
         ValueError
-            When the features have another shape or type.
+            When the features or the statistics have another shape or type.
         ModelError
-            When the network answers with something that is no number.
+            When the network answers with another shape or something that is no number.
         """
-        return softmax(self.logits(features), self.card.calibration.temperature)
+        width, layer = self.card.features.n_features, len(self.card.normalisation.mean)
+        if features.dtype != np.float32 or features.ndim != 2 or features.shape[1] != width or not len(features):
+            raise ValueError(
+                f"expected features float32[1 or more frames, {width}], got {features.dtype} of shape {features.shape}"
+            )
+        for name, one in (("mean", mean), ("std", std)):
+            if one.dtype != np.float32 or one.shape != (layer,):
+                raise ValueError(f"expected {name} float32[{layer}], got {one.dtype} of shape {one.shape}")
+        given = {"features": features[np.newaxis], "mean": mean[np.newaxis], "std": std[np.newaxis]}
+        logits, weight, total, squares = self._session.run(list(_OUTPUTS), given)
+        who = f"model {self.card.name} {self.card.version}"
+        for name, one, shape in (
+            ("logits", logits, (1, len(self.card.labels))),
+            ("weight", weight, (1,)),
+            ("total", total, (1, layer)),
+            ("squares", squares, (1, layer)),
+        ):
+            if one.shape != shape:
+                raise ModelError(f"{who} gave {name} of shape {one.shape}, must give {shape}; export it again")
+            if not np.isfinite(one).all():
+                raise ModelError(f"{who} gave {name} that are no finite numbers")
+        if weight[0] < 0:
+            raise ModelError(f"{who} gave an utterance the weight {weight[0]:g}, must be 0 or more")
+        return logits[0], Moments(float(weight[0]), total[0].astype(np.float64), squares[0].astype(np.float64))
 
-    def verdict(self, features: NDArray[np.float32]) -> Verdict:
-        """Return what this model says of an utterance; takes and raises what `scores` does."""
-        scores = self.scores(features)
+    def judge(self, features: NDArray[np.float32], caller: RunningNormaliser) -> Judgement:
+        """Return what this model says of an utterance, in one run.
+
+        Parameters
+        ----------
+        features
+            float32[frames, n_features] as `run` takes them.
+        caller
+            What its speaker has said before in this call; is not changed. `caller.remember(judgement.moments)` lets
+            the utterance count for the next.
+
+        Returns
+        -------
+        Judgement
+            Scores are calibrated probabilities.
+
+        Raises
+        ------
+        ValueError, ModelError
+            As `run` does.
+        """
+        logits, moments = self.run(features, *caller.statistics())
+        scores = softmax(logits, self.card.calibration.temperature)
         rounded = [round(float(score), 4) for score in scores]
         best = int(scores.argmax())
-        return Verdict(
+        verdict = Verdict(
             top=self.card.labels[best],
             confidence=rounded[best],
             uncertain=rounded[best] < self.card.calibration.uncertain_below,
             scores=dict(zip(self.card.labels, rounded, strict=True)),
         )
+        return Judgement(verdict, moments)
 
 
 def locate(name_or_folder: str) -> Path:
@@ -249,12 +364,15 @@ def _session(path: Path, network: bytes) -> onnxruntime.InferenceSession:
 def _agree(card: ModelCard, session: onnxruntime.InferenceSession) -> None:
     """Raise ModelError unless card, network and this program mean the same."""
     who = f"model {card.name} {card.version}"
-    if card.labels != LABELS:
-        raise ModelError(f"{who} has the labels {', '.join(card.labels)}; this program needs {', '.join(LABELS)}")
-    if card.features.kind != FEATURES_KIND:
+    if card.labels not in (LABELS, (*LABELS, SURPRISE)):
         raise ModelError(
-            f"{who} was trained on features {card.features.kind}, this program computes {FEATURES_KIND}: "
-            "install the version of either that fits the other"
+            f"{who} has the labels {', '.join(card.labels)}; this program needs {', '.join(LABELS)}, "
+            f"and {SURPRISE} as the seventh or not at all"
+        )
+    if card.features.kind not in (FEATURES_KIND, LOG_MEL_KIND):
+        raise ModelError(
+            f"{who} was trained on features {card.features.kind}, this program computes {FEATURES_KIND} and "
+            f"{LOG_MEL_KIND}: install the version of either that fits the other"
         )
     embedded = session.get_modelmeta().custom_metadata_map.get("features")
     if embedded is None:
@@ -265,20 +383,28 @@ def _agree(card: ModelCard, session: onnxruntime.InferenceSession) -> None:
         raise ModelError(f"{who}: the network's metadata `features` is wrong: {error}") from error
     if trained_on != card.features:
         raise ModelError(f"{who}: features differ, the card says {card.features}, the network was given {trained_on}")
-    if len(card.normalisation.mean) != card.features.mfcc.n_mfcc:
-        raise ModelError(
-            f"{who}: the prior has {len(card.normalisation.mean)} coefficients, "
-            f"the features have {card.features.mfcc.n_mfcc}"
+    layer = len(card.normalisation.mean)
+    takes = {"features": (1, None, card.features.n_features), "mean": (1, layer), "std": (1, layer)}
+    gives = {"logits": (1, len(card.labels)), "weight": (1,), "total": (1, layer), "squares": (1, layer)}
+    _fits(who, "takes", session.get_inputs(), takes)
+    _fits(who, "gives", session.get_outputs(), gives)
+
+
+def _fits(who: str, verb: str, found: Sequence[_Tensor], wanted: Mapping[str, tuple[int | None, ...]]) -> None:
+    """Raise ModelError unless a network has these tensors, in any order; sizes left open are proved by each run."""
+
+    def fits(one: _Tensor) -> bool:
+        shape = wanted.get(one.name)
+        if shape is None or one.type != "tensor(float)" or len(one.shape) != len(shape):
+            return False
+        return all(
+            not isinstance(size, int) or need in (None, size) for size, need in zip(one.shape, shape, strict=True)
         )
-    inputs, outputs = session.get_inputs(), session.get_outputs()
-    if len(inputs) != 1 or inputs[0].name != "features" or inputs[0].type != "tensor(float)":
-        found = ", ".join(f"{one.name} {one.type}" for one in inputs)
-        raise ModelError(f"{who}: the network takes {found}, must take one input: features tensor(float)")
-    if len(inputs[0].shape) != 3 or inputs[0].shape[2] != card.features.mfcc.n_mfcc:
-        raise ModelError(
-            f"{who}: the network takes features of shape {inputs[0].shape}, "
-            f"must take [1, frames, {card.features.mfcc.n_mfcc}]"
+
+    if len(found) != len(wanted) or not all(fits(one) for one in found):
+        has = ", ".join(f"{one.name} {one.type} {one.shape}" for one in found)
+        needs = ", ".join(
+            f"{name} tensor(float) [{', '.join('frames' if size is None else str(size) for size in shape)}]"
+            for name, shape in wanted.items()
         )
-    if len(outputs) != 1 or len(outputs[0].shape) != 2 or outputs[0].shape[1] != len(LABELS):
-        found = ", ".join(f"{one.name} {one.shape}" for one in outputs)
-        raise ModelError(f"{who}: the network gives {found}, must give one output [1, {len(LABELS)}]")
+        raise ModelError(f"{who}: the network {verb} {has}; must be {needs}: export it again with models.export")

@@ -1,51 +1,36 @@
-"""Mel-frequency cepstral coefficients that roll: fed any chunks, exact at any moment.
+"""Mel-frequency cepstral coefficients that roll: the rolling log-mel spectrogram and a cosine transform of it.
 
 For every way of cutting the same samples into chunks the frames equal `librosa.feature.mfcc(center=False)` on the whole
 utterance within 1e-4 (where a coefficient is beyond 512, within the two last digits that single precision has there),
-and one another bit for bit. Each sample is windowed and transformed as often as frames overlap
-it and never again, however small the chunks are. This file must never normalise by a speaker, decide what is speech, or
-read anything but its arguments.
-
-Theory of operation. librosa clips the log-mel spectrogram at 80 dB below the loudest point *of the whole utterance*, so
-a finished coefficient may still change while the utterance grows. What can be finished is the unclipped log-mel row of
-a frame; rows are kept as they come, and clipping and the cosine transform (a small matrix product) are done for the
-prefix that is asked for. Like librosa, windowing and FFT run in double precision and the spectrum is stored in single.
+and one another bit for bit. What rolls, and why, stands in `streamer.features.log_mel`; the transform is a small matrix
+product for the prefix that is asked for. This file must never normalise by a speaker, decide what is speech, or read
+anything but its arguments.
 """
 
-from functools import lru_cache
 from typing import Final
 
 import msgspec
 import numpy as np
 import scipy.fft
-import scipy.signal
 from numpy.typing import NDArray
 
-TOP_DB: Final = 80.0
-"""How far below the loudest point of the utterance the log-mel spectrogram is clipped, in dB (librosa's default)."""
-_POWER_FLOOR: Final = np.float32(1e-10)
-"""The least power that has a logarithm here (librosa's `amin`)."""
+from streamer.features.log_mel import LogMelParameters, RollingLogMel
 
 
 class MfccParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What an MFCC is computed with, under librosa's own names (`rate_hz` is its `sr`)."""
+    """What an MFCC is computed with, under librosa's own names; see `LogMelParameters`, which lacks `n_mfcc`."""
 
     rate_hz: int = 8000
     n_fft: int = 256
-    """Samples a frame covers."""
     win_length: int = 256
-    """Samples of the window in the middle of a frame."""
     hop_length: int = 80
-    """Samples from the start of one frame to the start of the next."""
     n_mels: int = 40
     n_mfcc: int = 40
+    """Coefficients kept, the first ones."""
     fmin: float = 60.0
-    """Lowest frequency of the filter bank, Hz."""
     fmax: float = 3800.0
-    """Highest frequency of the filter bank, Hz."""
     window: str = "hann"
     htk: bool = False
-    """Whether mels follow HTK's formula instead of Slaney's."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be computed.
@@ -55,52 +40,28 @@ class MfccParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ValueError
             Names the parameter, what it is and what it must be.
         """
-        if not 1 <= self.win_length <= self.n_fft:
-            raise ValueError(f"win_length is {self.win_length}, must be between 1 and n_fft = {self.n_fft}")
-        if not 1 <= self.hop_length <= self.n_fft:
-            raise ValueError(f"hop_length is {self.hop_length}, must be between 1 and n_fft = {self.n_fft}")
-        if not 1 <= self.n_mfcc <= self.n_mels:
+        if not 1 <= self.n_mfcc <= self.log_mel.n_mels:
             raise ValueError(f"n_mfcc is {self.n_mfcc}, must be between 1 and n_mels = {self.n_mels}")
-        if not 0 <= self.fmin < self.fmax <= self.rate_hz / 2:
-            raise ValueError(
-                f"fmin = {self.fmin:g} and fmax = {self.fmax:g} must rise and lie between 0 and {self.rate_hz / 2:g} Hz"
-            )
+
+    @property
+    def log_mel(self) -> LogMelParameters:
+        """The spectrogram that is transformed."""
+        arguments = msgspec.structs.asdict(self)
+        del arguments["n_mfcc"]
+        return LogMelParameters(**arguments)
+
+    @property
+    def n_features(self) -> int:
+        """Numbers a frame has."""
+        return self.n_mfcc
 
     def frames(self, n_samples: int) -> int:
         """Return how many complete frames `n_samples` samples hold; none when they are fewer than `n_fft`."""
-        return 0 if n_samples < self.n_fft else 1 + (n_samples - self.n_fft) // self.hop_length
+        return self.log_mel.frames(n_samples)
 
     def for_librosa(self) -> dict[str, float | str | bool]:
         """Return the keyword arguments with which `librosa.feature.mfcc(y=samples, ...)` computes the same."""
-        arguments = msgspec.structs.asdict(self)
-        return {"sr": arguments.pop("rate_hz"), "center": False, **arguments}
-
-
-@lru_cache(maxsize=16)
-def _filter_bank(parameters: MfccParameters) -> NDArray[np.float32]:
-    """Return librosa's mel filter bank, float32[n_mels, 1 + n_fft / 2], computed once for each set of parameters."""
-    from librosa.filters import mel  # noqa: PLC0415 - a second of import that only who computes features shall pay
-
-    bank: NDArray[np.float32] = mel(
-        sr=parameters.rate_hz,
-        n_fft=parameters.n_fft,
-        n_mels=parameters.n_mels,
-        fmin=parameters.fmin,
-        fmax=parameters.fmax,
-        htk=parameters.htk,
-    )
-    bank.setflags(write=False)
-    return bank
-
-
-@lru_cache(maxsize=16)
-def _window(parameters: MfccParameters) -> NDArray[np.float64]:
-    """Return the window, float64[n_fft]: periodic, in the middle of the frame, zeros around it."""
-    window: NDArray[np.float64] = scipy.signal.get_window(parameters.window, parameters.win_length, fftbins=True)
-    before = (parameters.n_fft - parameters.win_length) // 2
-    padded = np.pad(window, (before, parameters.n_fft - parameters.win_length - before))
-    padded.setflags(write=False)
-    return padded
+        return {**self.log_mel.for_librosa(), "n_mfcc": self.n_mfcc}
 
 
 class RollingMfcc:
@@ -116,59 +77,27 @@ class RollingMfcc:
 
     def __init__(self, parameters: MfccParameters) -> None:
         self.parameters: Final = parameters
-        self._bank = _filter_bank(parameters)
-        self._window = _window(parameters)
-        self._rows = np.empty((64, parameters.n_mels), dtype=np.float32)
-        self.reset()
+        self._log_mel = RollingLogMel(parameters.log_mel)
 
     def reset(self) -> None:
         """Forget the utterance, so that the next pushed sample is the first of a new one."""
-        self._n_samples = 0
-        self._n_frames = 0
-        self._tail = np.empty(0, dtype=np.float32)
+        self._log_mel.reset()
 
     @property
     def n_samples(self) -> int:
         """Samples pushed since the last reset."""
-        return self._n_samples
+        return self._log_mel.n_samples
 
     @property
     def n_frames(self) -> int:
         """Complete frames in those samples."""
-        return self._n_frames
+        return self._log_mel.n_frames
 
     def push(self, samples: NDArray[np.float32]) -> int:
-        """Take the next samples of the utterance.
+        """Take the next samples of the utterance; takes, returns and raises what `RollingLogMel.push` does."""
+        return self._log_mel.push(samples)
 
-        Parameters
-        ----------
-        samples
-            float32[n] in -1 to 1, any n, also 0. They are copied where they are kept.
-
-        Returns
-        -------
-        int
-            How many frames these samples completed.
-
-        Raises
-        ------
-        ValueError
-            When the samples are not one-dimensional float32, or one of them is no finite number. Nothing was taken.
-        """
-        if samples.dtype != np.float32 or samples.ndim != 1:
-            raise ValueError(f"expected float32[n] samples, got {samples.dtype} with {samples.ndim} dimensions")
-        if not np.isfinite(samples).all():
-            raise ValueError("a sample is infinite or not a number; the decoder in front of the features is broken")
-        pending = np.concatenate((self._tail, samples))
-        new = self.parameters.frames(len(pending))
-        if new:
-            self._store(self._log_mel(pending, new))
-            pending = pending[new * self.parameters.hop_length :]
-        self._tail = pending
-        self._n_samples += len(samples)
-        return new
-
-    def mfcc(self, n_samples: int | None = None) -> NDArray[np.float32]:
+    def features(self, n_samples: int | None = None) -> NDArray[np.float32]:
         """Return the coefficients of what was pushed, or of its beginning.
 
         Parameters
@@ -186,33 +115,12 @@ class RollingMfcc:
         ValueError
             When more samples are asked for than were pushed, or fewer than none.
         """
-        asked = self._n_samples if n_samples is None else n_samples
-        if not 0 <= asked <= self._n_samples:
-            raise ValueError(f"asked for the first {asked} samples of an utterance of {self._n_samples}")
-        rows = self._rows[: self.parameters.frames(asked)]
+        rows = self._log_mel.features(n_samples)
         if not len(rows):
             return np.empty((0, self.parameters.n_mfcc), dtype=np.float32)
-        clipped = np.maximum(rows, rows.max() - np.float32(TOP_DB))
-        coefficients: NDArray[np.float32] = scipy.fft.dct(clipped, axis=-1, type=2, norm="ortho")
+        coefficients: NDArray[np.float32] = scipy.fft.dct(rows, axis=-1, type=2, norm="ortho")
         return np.ascontiguousarray(coefficients[:, : self.parameters.n_mfcc])
 
-    def _log_mel(self, samples: NDArray[np.float32], n_frames: int) -> NDArray[np.float32]:
-        """Return the unclipped log-mel rows of the first frames of `samples`, float32[n_frames, n_mels] in dB."""
-        hop = self.parameters.hop_length
-        frames = np.lib.stride_tricks.sliding_window_view(samples, self.parameters.n_fft)[: n_frames * hop : hop]
-        spectrum = scipy.fft.rfft(self._window * frames, axis=-1).astype(np.complex64)
-        power = np.square(np.abs(spectrum))  # by the magnitude, as librosa does: its rounding shows in quiet frames
-        # Not a matrix product: BLAS adds in another order for each shape, and chunking must not change a bit.
-        mel = np.einsum("tf,mf->tm", power, self._bank)
-        rows: NDArray[np.float32] = np.float32(10) * np.log10(np.maximum(_POWER_FLOOR, mel))
-        return rows
-
-    def _store(self, rows: NDArray[np.float32]) -> None:
-        """Append rows; the store doubles when full, so that a row is copied a constant number of times."""
-        needed = self._n_frames + len(rows)
-        if needed > len(self._rows):
-            grown = np.empty((max(needed, 2 * len(self._rows)), self._rows.shape[1]), dtype=np.float32)
-            grown[: self._n_frames] = self._rows[: self._n_frames]
-            self._rows = grown
-        self._rows[self._n_frames : needed] = rows
-        self._n_frames = needed
+    def mfcc(self, n_samples: int | None = None) -> NDArray[np.float32]:
+        """Return `features(n_samples)`."""
+        return self.features(n_samples)

@@ -1,10 +1,11 @@
 """A caller's own running statistics: what features are normalised by, learnt in this call and forgotten with it.
 
-Voices, handsets and rooms differ more than emotions do. Each coefficient is therefore shifted and scaled by the mean
-and the standard deviation of this caller, as far as they are known: a prior from the corpora counts as `weight_frames`
-frames of speech, and what the caller has said in this call is blended in. Causal: a verdict depends on the call so far
-and on nothing else. This file must never store statistics beyond the object's life or compare two callers: they are no
-voiceprint and must not become one.
+Voices, handsets and rooms differ more than emotions do. Each coefficient of one layer of a network, its input or a
+hidden one, is therefore shifted and scaled by the mean and the standard deviation of this caller, as far as they are
+known: a prior from the corpora counts as `weight_frames` frames of speech, and what the caller has said in this call is
+blended in. The network normalises and says what an utterance adds; here it is only kept. Causal: a verdict depends on
+the call so far and on nothing else. This file must never store statistics beyond the object's life or compare two
+callers: they are no voiceprint and must not become one.
 """
 
 import math
@@ -45,7 +46,8 @@ class Prior(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Moments(msgspec.Struct, frozen=True, eq=False):
     """Count, sum and sum of squares of some frames; adding two gives those of both together."""
 
-    n_frames: int
+    n_frames: float
+    """How many frames these count as; a network may leave some out, or count them in part."""
     total: NDArray[np.float64]
     """float64[coefficients], the sum over frames."""
     squares: NDArray[np.float64]
@@ -64,9 +66,9 @@ class Moments(msgspec.Struct, frozen=True, eq=False):
 class RunningNormaliser:
     """The statistics of one caller in one call.
 
-    For each utterance: `apply` to what is judged, then `update` with it, so that it counts for the next. It does not
-    count for itself: on speakers of the training folds that changed the mean recall by less than one point either
-    way, and so a verdict inside an utterance and the one at its end stand on the same statistics.
+    For each utterance: `statistics` for the network, then `remember` what it made of it, so that it counts for the
+    next. It does not count for itself: on speakers of the training folds that changed the mean recall by less than one
+    point either way, and so a verdict inside an utterance and the one at its end stand on the same statistics.
 
     Parameters
     ----------
@@ -82,17 +84,46 @@ class RunningNormaliser:
         self._heard = Moments.of(np.empty((0, len(mean)), dtype=np.float32))
 
     @property
-    def n_frames(self) -> int:
+    def n_frames(self) -> float:
         """Frames of this caller that count so far."""
         return self._heard.n_frames
 
+    def statistics(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return mean and standard deviation of this caller so far, the prior blended in.
+
+        Returns
+        -------
+        mean, std
+            float32[coefficients] each; std is at least 0.001.
+        """
+        mean, std = self._exact()
+        return mean.astype(np.float32), std.astype(np.float32)
+
+    def remember(self, moments: Moments) -> None:
+        """Let frames of this caller count from now on.
+
+        Parameters
+        ----------
+        moments
+            Of an utterance, or of several together.
+
+        Raises
+        ------
+        ValueError
+            When the number of coefficients is not the prior's. Nothing was remembered.
+        """
+        for sums in (moments.total, moments.squares):
+            if sums.shape != self._prior_total.shape:
+                raise ValueError(f"expected moments of {len(self._prior_total)} coefficients, got shape {sums.shape}")
+        self._heard = self._heard + moments
+
     def update(self, frames: NDArray[np.float32]) -> None:
-        """Let an utterance of this caller count from now on.
+        """Let frames count from now on, where the input is the layer that is normalised.
 
         Parameters
         ----------
         frames
-            float32[frames, coefficients] as they come from `RollingMfcc.mfcc`, not normalised.
+            float32[frames, coefficients] as they come from the front end, not normalised.
 
         Raises
         ------
@@ -100,10 +131,6 @@ class RunningNormaliser:
             When the number of coefficients is not the prior's.
         """
         self.remember(Moments.of(self._checked(frames)))
-
-    def remember(self, moments: Moments) -> None:
-        """Let frames count from now on whose moments are known already (training draws whole calls this way)."""
-        self._heard = self._heard + moments
 
     def apply(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return frames in units of this caller's spread around this caller's mean.
@@ -113,7 +140,7 @@ class RunningNormaliser:
         Parameters
         ----------
         frames
-            float32[frames, coefficients] as they come from `RollingMfcc.mfcc`.
+            float32[frames, coefficients] as they come from the front end.
 
         Returns
         -------
@@ -124,13 +151,16 @@ class RunningNormaliser:
         ValueError
             When the number of coefficients is not the prior's.
         """
+        mean, std = self._exact()
+        normalised: NDArray[np.float32] = ((self._checked(frames) - mean) * (1.0 / std)).astype(np.float32)
+        return normalised
+
+    def _exact(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         weight = self._weight + self._heard.n_frames
         mean = (self._prior_total + self._heard.total) / weight
         # At least the prior's share of the prior's variance remains, so this is above 0 but for rounding.
         variance = (self._prior_squares + self._heard.squares) / weight - np.square(mean)
-        scale = 1.0 / np.sqrt(np.maximum(variance, 1e-6))
-        normalised: NDArray[np.float32] = ((self._checked(frames) - mean) * scale).astype(np.float32)
-        return normalised
+        return mean, np.sqrt(np.maximum(variance, 1e-6))
 
     def _checked(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
         if frames.ndim != 2 or frames.shape[1] != len(self._prior_total):

@@ -38,8 +38,9 @@ def _contradictions(event: dict[str, Any]) -> list[str]:
     rules = {
         "an utterance takes time": said["start_ms"] < said["end_ms"],
         "speech lies inside the utterance": 0 < said["speech_ms"] <= said["end_ms"] - said["start_ms"],
-        "the top emotion has the highest score": emotion["scores"][emotion["top"]] == max(emotion["scores"].values()),
-        "confidence is the score of the top emotion": emotion["confidence"] == emotion["scores"][emotion["top"]],
+        "the top emotion has the highest score": emotion["scores"].get(emotion["top"])
+        == max(emotion["scores"].values()),
+        "confidence is the score of the top emotion": emotion["confidence"] == emotion["scores"].get(emotion["top"]),
         "scores sum to 1": abs(sum(emotion["scores"].values()) - 1) < 0.01,
         "the subject names call, role and number": event["subject"]
         == f"{data['call']['id']}/{data['speaker']['role']}/{said['n']}",

@@ -7,12 +7,15 @@ the tests from outside, `tests/end_to_end`.
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from streamer_client.events import EMOTIONS, UtteranceEvent, decode
+from streamer_client.pretty import format_event
 
 from tests.conformance.contract import KINDS, schema, wrong_with
 
@@ -112,3 +115,31 @@ def test_no_field_may_be_added_without_a_word_in_the_contract(inside: Path) -> N
 )
 def test_parts_that_contradict_each_other_are_found(path: Path, value: object) -> None:
     assert wrong_with(changed(path, value), "utterance")
+
+
+def seven(top: str = "surprise", **scores: float) -> dict[str, Any]:
+    """Return the example as a model with seven labels gives it."""
+    event = copy.deepcopy(EXAMPLE)
+    found = {**event["data"]["emotion"]["scores"], "angry": 0.2, "surprise": 0.61, **scores}
+    event["data"]["emotion"] |= {"top": top, "confidence": found.get(top, 0.61), "scores": found}
+    return event
+
+
+def test_a_model_may_know_surprise_as_well() -> None:
+    assert wrong_with(seven(), "utterance") == []
+    event = decode(json.dumps(seven()))
+    assert isinstance(event, UtteranceEvent)
+    assert tuple(event.data.emotion.scores) == EMOTIONS
+    assert "surprise" in format_event(event)
+
+
+def test_surprise_cannot_be_the_verdict_of_a_model_that_does_not_know_it() -> None:
+    event = seven()
+    del event["data"]["emotion"]["scores"]["surprise"]
+    event["data"]["emotion"]["scores"]["angry"] = 0.81
+    assert wrong_with(event, "utterance")
+
+
+def test_there_is_no_eighth_emotion() -> None:
+    assert wrong_with(seven(calm=0.0), "utterance")
+    assert wrong_with(seven(top="calm"), "utterance")

@@ -1,4 +1,4 @@
-"""One thread judges what all calls say, and every utterance gets its answer."""
+"""One thread judges what all calls say, in their order, by what each caller has said before; each gets its answer."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from streamer.emotion.batcher import LARGEST_BATCH, Batcher, Judged
-from streamer.emotion.model import EmotionModel, ModelError, Verdict, load, locate
+from streamer.emotion.model import EmotionModel, Judgement, ModelError, Verdict, load, locate
+from streamer.features import Moments, Prior, RunningNormaliser
 
 
 @pytest.fixture(scope="module")
@@ -19,8 +22,14 @@ def model() -> EmotionModel:
 
 
 def utterance(model: EmotionModel, frames: int, seed: int = 0) -> np.ndarray:
-    shape = (frames, model.card.features.mfcc.n_mfcc)
-    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+    rng = np.random.default_rng(seed)
+    mean, std = model.new_normaliser().statistics()
+    shape = (frames, model.card.features.n_features)
+    return (rng.normal(size=shape) * std + mean + rng.normal(size=shape[1]) * std).astype(np.float32)
+
+
+def someone() -> RunningNormaliser:
+    return RunningNormaliser(Prior((0.0,), (1.0,), 10.0))
 
 
 class Scripted:
@@ -30,7 +39,7 @@ class Scripted:
         self.threads: set[str] = set()
         self.gate = threading.Event()
 
-    def verdict(self, features: np.ndarray) -> Verdict:
+    def judge(self, features: np.ndarray, caller: RunningNormaliser) -> Judgement:
         self.gate.wait()
         self.threads.add(threading.current_thread().name)
         match int(features[0, 0]):
@@ -39,26 +48,77 @@ class Scripted:
             case 2:
                 raise RuntimeError("the runtime broke")
             case n:
-                return Verdict(top=str(n), confidence=1.0, uncertain=False, scores={str(n): 1.0})
+                verdict = Verdict(top=str(n), confidence=caller.n_frames, uncertain=False, scores={str(n): 1.0})
+                return Judgement(verdict, Moments.of(features))
 
 
 def scripted() -> Any:
     return Scripted()
 
 
-async def test_a_verdict_through_the_queue_is_the_verdict_of_the_model(model: EmotionModel) -> None:
+async def test_a_verdict_through_the_queue_is_the_verdict_of_the_model_utterance_by_utterance(
+    model: EmotionModel,
+) -> None:
     batcher = Batcher(model)
-    spoken = [utterance(model, frames, frames) for frames in (1, 7, 50, 300, 50)]
-    judged = await asyncio.gather(*(batcher.submit(features) for features in spoken))
-    assert [one.verdict for one in judged] == [model.verdict(features) for features in spoken]
+    spoken = [utterance(model, frames, frames) for frames in (40, 7, 50, 300, 1, 50)]
+    caller, by_hand = model.new_normaliser(), model.new_normaliser()
+    judged = await asyncio.gather(*(batcher.submit(features, caller, final=True) for features in spoken))
+    expected = []
+    for features in spoken:
+        judgement = model.judge(features, by_hand)
+        by_hand.remember(judgement.moments)
+        expected.append(judgement.verdict)
+    assert [one.verdict for one in judged] == expected
+    assert len({str(one.scores) for one in expected[2::3]}) == 2, "the same words, judged after others"
     assert all(one.queue_ms >= 0 and one.compute_ms > 0 for one in judged)
     await batcher.close()
+
+
+Said = list[tuple[int, int, int, bool]]
+"""Caller, what the model does (as `Scripted` reads it), frames, whether it is final."""
+SAID = st.lists(
+    st.tuples(st.integers(0, 2), st.sampled_from([1, 2, 7]), st.integers(1, 30), st.booleans()), max_size=80
+)
+
+
+async def counted(said: Said, *, at_once: bool) -> list[float | None]:
+    """Return how many frames of its caller counted when each utterance was judged; None where the model failed."""
+    fake = scripted()
+    batcher = Batcher(fake)
+    callers = [someone() for _ in range(3)]
+    futures = []
+    if not at_once:
+        fake.gate.set()
+    for caller, does, frames, final in said:
+        futures.append(batcher.submit(np.full((frames, 1), does, np.float32), callers[caller], final=final))
+        if not at_once:
+            await asyncio.wait([futures[-1]])
+    fake.gate.set()
+    answers = await asyncio.gather(*futures, return_exceptions=True)
+    await batcher.close()
+    return [one.verdict.confidence if isinstance(one, Judged) else None for one in answers]
+
+
+@settings(deadline=None, max_examples=40)
+@given(SAID)
+def test_an_utterance_is_judged_after_all_its_caller_finished_before_it_however_fast_they_come(said: Said) -> None:
+    """Only what is final and was judged counts: neither beginnings nor utterances that the model failed on."""
+    heard = [0.0, 0.0, 0.0]
+    expected: list[float | None] = []
+    for caller, does, frames, final in said:
+        sound = does == 7
+        expected.append(heard[caller] if sound else None)
+        heard[caller] += frames if sound and final else 0
+    assert asyncio.run(counted(said, at_once=True)) == expected
+    assert asyncio.run(counted(said, at_once=False)) == expected
 
 
 async def test_answers_belong_to_their_questions_and_one_thread_gives_them_all() -> None:
     fake = scripted()
     batcher = Batcher(fake)
-    futures = [batcher.submit(np.full((1, 1), n, np.float32)) for n in range(3, 3 + 3 * LARGEST_BATCH)]
+    futures = [
+        batcher.submit(np.full((1, 1), n, np.float32), someone(), final=True) for n in range(3, 3 + 3 * LARGEST_BATCH)
+    ]
     assert batcher.waiting >= 3 * LARGEST_BATCH - 1
     fake.gate.set()
     judged = await asyncio.gather(*futures)
@@ -72,8 +132,8 @@ async def test_an_utterance_that_breaks_the_model_is_an_error_and_the_next_is_ju
     fake = scripted()
     fake.gate.set()
     batcher = Batcher(fake)
-    broken = batcher.submit(np.full((1, 1), what, np.float32))
-    sound = batcher.submit(np.full((1, 1), 9, np.float32))
+    broken = batcher.submit(np.full((1, 1), what, np.float32), someone(), final=True)
+    sound = batcher.submit(np.full((1, 1), 9, np.float32), someone(), final=True)
     with pytest.raises(ModelError, match=says):
         await broken
     assert (await sound).verdict.top == "9"
@@ -83,7 +143,7 @@ async def test_an_utterance_that_breaks_the_model_is_an_error_and_the_next_is_ju
 async def test_closing_judges_what_still_waits() -> None:
     fake = scripted()
     batcher = Batcher(fake)
-    future = batcher.submit(np.full((1, 1), 5, np.float32))
+    future = batcher.submit(np.full((1, 1), 5, np.float32), someone(), final=True)
     closing = asyncio.create_task(batcher.close())
     fake.gate.set()
     await closing
@@ -93,9 +153,9 @@ async def test_closing_judges_what_still_waits() -> None:
 async def test_a_call_that_has_gone_does_not_disturb_the_others() -> None:
     fake = scripted()
     batcher = Batcher(fake)
-    gone = batcher.submit(np.full((1, 1), 3, np.float32))
-    broken = batcher.submit(np.full((1, 1), 1, np.float32))
-    stays = batcher.submit(np.full((1, 1), 4, np.float32))
+    gone = batcher.submit(np.full((1, 1), 3, np.float32), someone(), final=True)
+    broken = batcher.submit(np.full((1, 1), 1, np.float32), someone(), final=True)
+    stays = batcher.submit(np.full((1, 1), 4, np.float32), someone(), final=True)
     gone.cancel()
     broken.cancel()
     fake.gate.set()

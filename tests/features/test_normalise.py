@@ -54,6 +54,46 @@ def test_applying_changes_nothing(seed: int, heard: int) -> None:
     assert normaliser.n_frames == heard
 
 
+@given(st.integers(0, 999), st.integers(0, 400))
+def test_the_statistics_are_those_that_frames_are_normalised_by(seed: int, heard: int) -> None:
+    normaliser = RunningNormaliser(PRIOR)
+    normaliser.update(said(seed, heard))
+    frames = said(seed + 1, 15)
+    mean, std = normaliser.statistics()
+    assert mean.dtype == std.dtype == np.float32
+    np.testing.assert_allclose((frames - mean) / std, normaliser.apply(frames), rtol=1e-4, atol=1e-4)
+    assert normaliser.n_frames == heard
+
+
+def test_before_a_caller_has_spoken_the_statistics_are_the_priors() -> None:
+    mean, std = RunningNormaliser(PRIOR).statistics()
+    np.testing.assert_allclose(mean, PRIOR.mean, rtol=1e-6)
+    np.testing.assert_allclose(std, PRIOR.std, rtol=1e-5)
+
+
+@given(st.integers(0, 999), st.floats(0, 1), st.integers(1, 60))
+def test_frames_may_count_in_part_and_at_nothing_change_nothing(seed: int, share: float, n_frames: int) -> None:
+    whole = Moments.of(said(seed, n_frames))
+    part = Moments(share * whole.n_frames, share * whole.total, share * whole.squares)
+    rest = Moments(whole.n_frames - part.n_frames, whole.total - part.total, whole.squares - part.squares)
+    at_once, in_parts, untouched = (RunningNormaliser(PRIOR) for _ in range(3))
+    at_once.remember(whole)
+    in_parts.remember(part)
+    in_parts.remember(rest)
+    untouched.remember(Moments(0.0, np.zeros(3), np.zeros(3)))
+    assert in_parts.n_frames == pytest.approx(n_frames)
+    np.testing.assert_allclose(in_parts.statistics(), at_once.statistics(), rtol=1e-5)
+    np.testing.assert_array_equal(untouched.statistics(), RunningNormaliser(PRIOR).statistics())
+
+
+@pytest.mark.parametrize(("total", "squares"), [(2, 3), (3, 2), (4, 4)])
+def test_moments_of_another_width_are_refused_and_leave_no_trace(total: int, squares: int) -> None:
+    normaliser = RunningNormaliser(PRIOR)
+    with pytest.raises(ValueError, match=r"moments of 3 coefficients, got shape"):
+        normaliser.remember(Moments(1.0, np.zeros(total), np.zeros(squares)))
+    assert normaliser.n_frames == 0
+
+
 def test_half_the_weight_is_the_callers_after_as_many_frames_as_the_prior_weighs() -> None:
     normaliser = RunningNormaliser(PRIOR)
     heard = said(3, 50)

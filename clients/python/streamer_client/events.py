@@ -16,8 +16,8 @@ from typing import Literal
 import msgspec
 
 CONTENT_TYPE = "application/cloudevents+json"
-EMOTIONS = ("neutral", "happy", "sad", "angry", "fear", "disgust")
-"""Labels of the default model, in the order of its output."""
+EMOTIONS = ("neutral", "happy", "sad", "angry", "fear", "disgust", "surprise")
+"""What a verdict may name. Every model knows the first six; those that know surprise as well have all seven scores."""
 
 
 class Cut(StrEnum):
@@ -85,6 +85,7 @@ class Emotion(msgspec.Struct, frozen=True):
     uncertain: bool
     """True below the model's calibrated threshold: treat ``top`` as no verdict then."""
     scores: dict[str, float]
+    """By emotion: the first six of :data:`EMOTIONS`, or all seven, by the model."""
 
 
 class Quality(msgspec.Struct, frozen=True):

@@ -36,6 +36,11 @@ def test_a_rule_says_what_it_must_and_the_rest_has_defaults() -> None:
     assert (rule.name, rule.role, rule.count, rule.cooldown_s) == ("angry", "customer", 1, 0)
 
 
+def test_a_rule_may_name_surprise_for_models_that_know_it() -> None:
+    (rule,) = parse_rules(GOOD.replace('["angry"]', '["angry", "surprise"]'), "rules.toml")
+    assert rule.emotions == ("angry", "surprise")
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [
