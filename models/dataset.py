@@ -1,4 +1,4 @@
-"""Clips as features: each clip over several telephone lines, cut to its utterance, through the product's own code.
+"""Clips as log-mels: each clip over several telephone lines, cut to its utterance, through the product's own code.
 
 Computing features is slow, training goes over them many times: they are computed once and kept in a cache folder. This
 file must never normalise, split into folds, or compute a feature by other code than `streamer.features`.
@@ -6,7 +6,8 @@ file must never normalise, split into folds, or compute a feature by other code 
 
 import hashlib
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -17,11 +18,22 @@ import soxr
 from numpy.typing import NDArray
 
 from models.corpora import Clip
+from models.music import Split
+from models.sounds import make
 from models.telephone import PLAIN, RATE_HZ, Condition, draw, transmit
 from models.utterance import cut
-from streamer.features import FEATURES_KIND, MfccParameters, Moments, RollingMfcc
+from streamer.features import LOG_MEL_KIND, LogMelParameters, RollingLogMel
 
-_CACHE_FORMAT: Final = 2
+FRONT_END: Final = LogMelParameters.whisper()
+"""All networks hear Whisper's log-mels. An MFCC with as many coefficients as there are bands is the same, turned
+round: `models.export` turns it back inside the network."""
+
+BACKGROUNDS: Final = ("babble", "music")
+"""What drawn lines may have behind the talker."""
+_BACKGROUND_S: Final = 6.0
+_MATERIALS: Final = 12
+"""How many different backgrounds of a kind there are."""
+_CACHE_FORMAT: Final = 3
 """Raise it when cached features of the same clips would come out different."""
 
 
@@ -40,10 +52,11 @@ class Variant(msgspec.Struct, frozen=True):
 
 
 class Utterances(msgspec.Struct, frozen=True, eq=False):
-    """The features of many clips in one array."""
+    """The log-mels of many clips in one array."""
 
-    rows: NDArray[np.float32]
-    """float32[all frames, coefficients], clip after clip, not normalised."""
+    rows: NDArray[np.float16]
+    """float16[all frames, bands], clip after clip, in Whisper's units: they lie between -1 and 3, and half precision
+    is finer there than a telephone line."""
     offsets: NDArray[np.int64]
     """int64[clips + 1]: clip i has the rows from offsets[i] to offsets[i + 1]."""
 
@@ -51,12 +64,35 @@ class Utterances(msgspec.Struct, frozen=True, eq=False):
         return len(self.offsets) - 1
 
     def frames(self, index: int) -> NDArray[np.float32]:
-        """Return the features of one clip, float32[frames, coefficients]."""
-        return self.rows[self.offsets[index] : self.offsets[index + 1]]
+        """Return the log-mels of one clip, float32[frames, bands]."""
+        return self.rows[self.offsets[index] : self.offsets[index + 1]].astype(np.float32)
 
-    def moments(self) -> list[Moments]:
-        """Return the moments of each clip."""
-        return [Moments.of(self.frames(index)) for index in range(len(self))]
+    def followed_by(self, other: "Utterances") -> "Utterances":
+        """Return the clips of both, these first."""
+        return Utterances(
+            np.concatenate((self.rows, other.rows)),
+            np.concatenate((self.offsets, self.offsets[-1] + other.offsets[1:])),
+        )
+
+
+def in_whispers_units(decibels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the rows of `FRONT_END` as Whisper's own front end gives them.
+
+    Half the samples have a quarter of the power; then log10, shifted by 4 and divided by 4, as in `log_mel_spectrogram`
+    of https://github.com/openai/whisper/blob/main/whisper/audio.py.
+    """
+    return (decibels / np.float32(10.0) + np.float32(np.log10(4.0) + 4.0)) / np.float32(4.0)
+
+
+def log_mels(heard: Iterable[NDArray[np.float32]]) -> Utterances:
+    """Return the log-mels of utterances, float32[n] at 8 kHz each; shorter ones than a frame are filled up."""
+    rolling = RollingLogMel(FRONT_END)
+    parts = []
+    for samples in heard:
+        rolling.reset()
+        rolling.push(np.pad(samples, (0, max(0, FRONT_END.n_fft - len(samples)))))
+        parts.append(in_whispers_units(rolling.features()).astype(np.float16))
+    return Utterances(np.concatenate(parts), np.cumsum([0, *(len(part) for part in parts)]).astype(np.int64))
 
 
 def load_audio(path: Path) -> NDArray[np.float32]:
@@ -69,20 +105,31 @@ def load_audio(path: Path) -> NDArray[np.float32]:
 def hear(clip: Clip, variant: Variant) -> NDArray[np.float32]:
     """Return a clip over a telephone line, cut to its utterance when the variant says so, float32[n] at 8 kHz."""
     of_speaker = _generator(variant.seed, clip.corpus, clip.speaker)
-    line = draw(of_speaker) if variant.condition is None else variant.condition
+    line = draw(of_speaker, BACKGROUNDS) if variant.condition is None else variant.condition
     samples = load_audio(clip.path)
     slow, fast = variant.speeds
     if slow < fast:
         samples = soxr.resample(samples, of_speaker.uniform(slow, fast), 1.0)
-    heard = transmit(samples, line, _generator(variant.seed, clip.corpus, clip.path.stem))
+    split: Split = "train" if variant.condition is None else "test"
+    number = int(of_speaker.integers(_MATERIALS))
+    backgrounds = {line.background: background(line.background, number, split)} if line.background else {}
+    heard = transmit(samples, line, _generator(variant.seed, clip.corpus, clip.path.stem), backgrounds)
     if not variant.trim:
         return heard
     start, end = cut(heard)
     return heard[start:end]
 
 
-def compute(clips: Sequence[Clip], variant: Variant, parameters: MfccParameters, cache: Path | None) -> Utterances:
-    """Return the features of clips, from the cache where it has them.
+@lru_cache(maxsize=4 * _MATERIALS)
+def background(name: str, number: int, split: Split) -> NDArray[np.float32]:
+    """Return what is heard behind talkers, float32[n] at 8 kHz: `music`, or `babble` of announcing voices."""
+    rng = _generator(number, name, split)
+    talkers = [make("announcement", _BACKGROUND_S, rng, split) for _ in range(6)] if name == "babble" else []
+    return make(name, _BACKGROUND_S, rng, split, talkers)
+
+
+def compute(clips: Sequence[Clip], variant: Variant, cache: Path | None) -> Utterances:
+    """Return the log-mels of clips, from the cache where it has them.
 
     Parameters
     ----------
@@ -90,37 +137,28 @@ def compute(clips: Sequence[Clip], variant: Variant, parameters: MfccParameters,
         In the order of the result.
     variant
         How they are heard.
-    parameters
-        Of the MFCC.
     cache
-        Folder for features of earlier runs; None computes always.
+        Folder for log-mels of earlier runs; None computes always.
     """
-    if cache is None:
-        return _compute(clips, variant, parameters)
     names = [f"{clip.corpus}/{clip.path.stem}" for clip in clips]
-    what = msgspec.json.encode((_CACHE_FORMAT, FEATURES_KIND, parameters, variant, names))
-    path = cache / f"{variant.name}-{hashlib.sha256(what).hexdigest()[:16]}.npz"
-    if path.is_file():
-        with np.load(path) as stored:
-            return Utterances(stored["rows"], stored["offsets"])
-    computed = _compute(clips, variant, parameters)
-    cache.mkdir(parents=True, exist_ok=True)
-    np.savez(path, rows=computed.rows, offsets=computed.offsets)
+    what = msgspec.json.encode((_CACHE_FORMAT, LOG_MEL_KIND, FRONT_END, variant, names))
+    folder = None if cache is None else cache / f"{variant.name}-{hashlib.sha256(what).hexdigest()[:16]}"
+    if folder is not None and (folder / "offsets.npy").is_file():
+        # Mapped, not read: a dozen hearings of all clips are gigabytes.
+        return Utterances(np.load(folder / "rows.npy", mmap_mode="r"), np.load(folder / "offsets.npy"))
+    computed = log_mels(_heard(clips, variant))
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        np.save(folder / "rows.npy", computed.rows)
+        np.save(folder / "offsets.npy", computed.offsets)
     return computed
 
 
-def _compute(clips: Sequence[Clip], variant: Variant, parameters: MfccParameters) -> Utterances:
-    rolling = RollingMfcc(parameters)
-    parts = []
+def _heard(clips: Sequence[Clip], variant: Variant) -> Iterator[NDArray[np.float32]]:
     for number, clip in enumerate(clips, start=1):
-        rolling.reset()
-        samples = hear(clip, variant)
-        rolling.push(np.pad(samples, (0, max(0, parameters.n_fft - len(samples)))))
-        parts.append(rolling.mfcc())
+        yield hear(clip, variant)
         if number % 2000 == 0 or number == len(clips):
-            print(f"features {variant.name}: {number} of {len(clips)} clips", flush=True)
-    offsets = np.cumsum([0, *(len(part) for part in parts)]).astype(np.int64)
-    return Utterances(np.concatenate(parts), offsets)
+            print(f"log-mels {variant.name}: {number} of {len(clips)} clips", flush=True)
 
 
 def _generator(seed: int, *names: str) -> np.random.Generator:

@@ -11,21 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.corpora import READERS, Clip, Folds, six_classes
+from models.corpora import READERS, Clip, Folds, classes
 from models.dataset import Variant
 from models.network import EmotionNet, Shape
 from models.training import Recipe
-from streamer.features import MfccParameters, Prior
-
-TRAINED_ON: Final = ("crema-d", "emodb")
-"""Corpora whose licences let the weights be used at work, given attribution."""
-
-MFCC: Final = MfccParameters(n_fft=512, win_length=400, hop_length=100, n_mels=64, n_mfcc=48, fmin=60.0, fmax=3800.0)
-"""50 ms windows every 12.5 ms: long enough to part the harmonics of most voices, which 32 ms windows are not."""
-
-PRIOR_WEIGHT_FRAMES: Final = 1000.0
-"""About 12 s of speech. Chosen on speakers of training folds with a linear model on statistics: 1000 to 2000 frames
-were alike, 300 worse."""
+from streamer.emotion.model import LABELS
 
 SPEEDS: Final = (0.88, 1.14)
 """Voices are moved by up to about two semitones either way: 85 speakers are few."""
@@ -41,7 +31,7 @@ the silence around the clip, for a segmenter leaves some too."""
 
 
 class Table(msgspec.Struct, frozen=True, eq=False):
-    """Clips of the six classes, with what is known of them."""
+    """Clips of the classes that are asked for, with what is known of them."""
 
     clips: tuple[Clip, ...]
     labels: NDArray[np.int64]
@@ -54,12 +44,14 @@ class Table(msgspec.Struct, frozen=True, eq=False):
     """What was read of each corpus and what was left out, in words."""
 
 
-def gather(data: Path, corpora: tuple[str, ...], *, calm_as_neutral: bool = False) -> Table:
+def gather(
+    data: Path, corpora: tuple[str, ...], *, labels: tuple[str, ...] = LABELS, calm_as_neutral: bool = False
+) -> Table:
     """Read corpora below `data`, each in the folder of its name, and `data/folds.csv`."""
     folds = Folds.read(data / "folds.csv")
     readings = {corpus: READERS[corpus](data / corpus) for corpus in corpora}
-    chosen = six_classes(
-        (clip for reading in readings.values() for clip in reading.clips), calm_as_neutral=calm_as_neutral
+    chosen = classes(
+        (clip for reading in readings.values() for clip in reading.clips), labels, calm_as_neutral=calm_as_neutral
     )
     clips = tuple(clip for clip, _ in chosen)
     return Table(
@@ -77,8 +69,6 @@ class Trained(msgspec.Struct, frozen=True, eq=False):
     """A trained network and all it needs to be used."""
 
     net: EmotionNet
-    prior: Prior
-    mfcc: MfccParameters
     recipe: Recipe
     left_out_fold: int
     """Whose speakers the network has not heard; 0 when it has heard all."""
@@ -87,23 +77,19 @@ class Trained(msgspec.Struct, frozen=True, eq=False):
 def save(trained: Trained, path: Path) -> None:
     """Write a trained network: tensors and plain values, nothing that runs when it is read."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    values: dict[str, Any] = {
-        name: msgspec.to_builtins(getattr(trained, name)) for name in ("prior", "mfcc", "recipe", "left_out_fold")
+    stored: dict[str, Any] = {
+        "state": trained.net.state_dict(),
+        "shape": msgspec.to_builtins(trained.net.shape),
+        "recipe": msgspec.to_builtins(trained.recipe),
+        "left_out_fold": trained.left_out_fold,
     }
-    torch.save({"state": trained.net.state_dict(), "shape": msgspec.to_builtins(trained.net.shape), **values}, path)
+    torch.save(stored, path)
 
 
 def load(path: Path) -> Trained:
     """Read what `save` wrote; the network is in evaluation mode."""
     stored = torch.load(path, weights_only=True)
-    prior = msgspec.convert(stored["prior"], Prior)
     net = EmotionNet(msgspec.convert(stored["shape"], Shape))
     net.load_state_dict(stored["state"])
     net.eval()
-    return Trained(
-        net=net,
-        prior=prior,
-        mfcc=msgspec.convert(stored["mfcc"], MfccParameters),
-        recipe=msgspec.convert(stored["recipe"], Recipe),
-        left_out_fold=stored["left_out_fold"],
-    )
+    return Trained(net, msgspec.convert(stored["recipe"], Recipe), stored["left_out_fold"])

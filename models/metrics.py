@@ -84,3 +84,65 @@ def spread(right: NDArray[np.bool_], groups: NDArray[np.str_]) -> dict[str, floa
         "upper_quartile": float(third),
         "best": float(high),
     }
+
+
+def uar_over_draws(matrices: NDArray[np.integer], shares: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Return the UAR of mixtures of groups, in percent, float64[draws].
+
+    Parameters
+    ----------
+    matrices
+        int[groups, labels, labels], a confusion matrix of each group.
+    shares
+        int[draws, groups]: how often each group counts. A draw without a clip of any label has NaN.
+    """
+    mixed = np.tensordot(shares, matrices, axes=1)
+    total = mixed.sum(axis=2)
+    hits = np.diagonal(mixed, axis1=1, axis2=2)
+    recall = np.where(total > 0, hits / np.maximum(total, 1), 0.0)
+    labels = (total > 0).sum(axis=1)
+    found: NDArray[np.float64] = np.where(labels > 0, 100.0 * recall.sum(axis=1) / np.maximum(labels, 1), np.nan)
+    return found
+
+
+def draw_groups(count: int, draws: int, seed: int) -> NDArray[np.int64]:
+    """Return how often each of `count` groups is among `count` drawn with replacement, int64[draws, count].
+
+    B. Efron, R. Tibshirani: An Introduction to the Bootstrap. Chapman and Hall, 1993.
+    """
+    rng = np.random.default_rng(seed)
+    return rng.multinomial(count, np.full(count, 1.0 / count), size=draws).astype(np.int64)
+
+
+def reliability(
+    probabilities: NDArray[np.float64], truth: NDArray[np.integer], n_bins: int = 15
+) -> list[dict[str, float]]:
+    """Return confidence and accuracy by bins of confidence of equal width: what a reliability diagram shows.
+
+    Parameters
+    ----------
+    probabilities
+        float64[clips, labels].
+    truth
+        int[clips].
+    n_bins
+        Bins between 0 and 1.
+
+    Returns
+    -------
+    list of dict
+        Of each bin with clips in it: `low` and `high` (its edges), `clips`, mean `confidence` and `accuracy`, 0 to 1.
+    """
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == truth
+    bins = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
+    return [
+        {
+            "low": number / n_bins,
+            "high": (number + 1) / n_bins,
+            "clips": int((bins == number).sum()),
+            "confidence": float(confidence[bins == number].mean()),
+            "accuracy": float(right[bins == number].mean()),
+        }
+        for number in np.unique(bins).tolist()
+    ]

@@ -6,7 +6,7 @@ is kept and counted.
 
 import csv
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -16,14 +16,11 @@ from streamer.emotion.model import LABELS
 
 AUDIO_SUFFIXES: Final = frozenset({".wav", ".flac"})
 
-MERGED: Final[dict[str, str]] = {
-    **{label: label for label in LABELS},
-    "calm": "neutral",
-}
-"""The emotion of an event that stands for a corpus's label; labels that are not here have no class.
+MERGED: Final[dict[str, str]] = {"calm": "neutral", "pleasant surprise": "surprise"}
+"""The class that a corpus's label stands for where it is not a class itself.
 
-Calm exists in RAVDESS only and is merged by option. Surprise (RAVDESS, SAVEE, and TESS as *pleasant* surprise) and
-boredom (EmoDB) have no class: what no training corpus for the shipped model holds, it must not name.
+Calm exists in RAVDESS only and is merged by option. TESS's surprise is *pleasant* surprise. Boredom (EmoDB) has no
+class. What no training corpus of a model holds, the model must not name: a model's labels say what it knows.
 """
 
 
@@ -111,21 +108,27 @@ def read_folder(folder: Path, corpus: str, parse: Callable[[Path], Clip | str]) 
     return Reading(tuple(clips), tuple(left_out))
 
 
-def six_classes(clips: Iterable[Clip], *, calm_as_neutral: bool = False) -> list[tuple[Clip, int]]:
-    """Return the clips whose label is an emotion of an event, with its index in `LABELS`.
+def classes(
+    clips: Iterable[Clip], labels: Sequence[str] = LABELS, *, calm_as_neutral: bool = False
+) -> list[tuple[Clip, int]]:
+    """Return the clips that belong to one of the classes, with its index.
 
     Parameters
     ----------
     clips
         Of any corpora.
+    labels
+        The classes, in order; where calm is among them it is a class of its own.
     calm_as_neutral
-        Whether RAVDESS's calm counts as neutral; left out otherwise.
+        Whether RAVDESS's calm counts as neutral where it is no class; left out otherwise.
     """
     chosen = []
     for clip in clips:
-        merged = MERGED.get(clip.label)
-        if merged is not None and (calm_as_neutral or clip.label != "calm"):
-            chosen.append((clip, LABELS.index(merged)))
+        label = clip.label
+        if label not in labels and (calm_as_neutral or label != "calm"):
+            label = MERGED.get(label, label)
+        if label in labels:
+            chosen.append((clip, list(labels).index(label)))
     return chosen
 
 

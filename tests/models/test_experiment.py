@@ -2,12 +2,17 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="the laboratory's group of dependencies is not installed")
 
+import torch
+
 from models.corpora import CorpusError
-from models.experiment import HEARD, PLAIN, gather
+from models.experiment import HEARD, PLAIN, Trained, gather, load, save
+from models.network import EmotionNet, Shape, pack
+from models.training import Recipe
 from streamer.emotion.model import LABELS
 
 
@@ -54,3 +59,26 @@ def test_a_missing_corpus_is_one_clear_error(data: Path) -> None:
 def test_training_hears_the_plain_line_first_and_every_way_has_a_name_of_its_own() -> None:
     assert HEARD[0] == PLAIN
     assert len({variant.name for variant in HEARD}) == len(HEARD)
+
+
+def test_a_tables_columns_belong_together(data: Path) -> None:
+    table = gather(data, ("emodb", "crema-d", "ravdess"), labels=("sad", "angry", "surprise", "calm"))
+    assert table.corpora.tolist() == [clip.corpus for clip in table.clips]
+    assert table.corpora.tolist() == ["emodb", "crema-d", "crema-d", "ravdess", "ravdess"]
+    assert table.labels.tolist() == [1, 1, 0, 3, 2]
+    assert table.speakers.tolist() == [f"{clip.corpus}/{clip.speaker}" for clip in table.clips]
+    assert list(table.summaries) == ["emodb", "crema-d", "ravdess"]
+
+
+def test_what_is_saved_is_what_is_loaded(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    shape = Shape(labels=("calm", "angry"), width=24, heads=2, feed_forward=(8, 9), listens=(0, 2), attention=5)
+    trained = Trained(EmotionNet(shape).eval(), Recipe(epochs=7, before=(0, 1)), 3)
+    path = tmp_path / "deep" / "fold-3.pt"
+    save(trained, path)
+    again = load(path)
+    assert (again.net.shape, again.recipe, again.left_out_fold) == (shape, trained.recipe, 3)
+    assert not again.net.training
+    packed = pack([np.random.default_rng(1).normal(size=(30, 61)).astype(np.float32)])
+    with torch.inference_mode():
+        np.testing.assert_array_equal(again.net.encode(packed), trained.net.encode(packed))

@@ -1,59 +1,119 @@
-"""From a network to a folder that the server loads; runs where the laboratory's torch is installed."""
+"""From a network and its report to a folder that the server loads; errors are one line."""
 
-import tomllib
+import json
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="the laboratory's group of dependencies is not installed")
+pytest.importorskip("torch", reason="the laboratory's group of dependencies is not installed")
 
-from models.experiment import Trained, load, save  # noqa: E402 - only where torch is
-from models.export import check, export  # noqa: E402
-from models.network import EmotionNet, Shape  # noqa: E402
-from models.training import Recipe  # noqa: E402
-from streamer.emotion.model import ModelError  # noqa: E402
-from streamer.emotion.model import load as load_model  # noqa: E402
-from streamer.features import MfccParameters, Prior  # noqa: E402
+import torch
 
-REPORT = {"calibration": {"temperature": 1.25, "uncertain_below": 0.5}, "headline": {"crema_d_uar_cold": 51.2344}}
+from models import export
+from models.configuration import read
+from models.experiment import Trained, save
+from models.network import EmotionNet, Shape
+from models.training import Recipe
+from streamer.emotion.model import load
+
+SHAPE = Shape(width=24, heads=2, feed_forward=(20,), listens=(0, 1), attention=8)
+REPORT = {
+    "calibration": {"temperature": 1.23456, "uncertain_below": 0.45678},
+    "headline": {"crema_d_uar_cold": 64.123456},
+    "read": {"crema-d": "12 clips of 4 speakers"},
+}
 
 
 @pytest.fixture
 def trained() -> Trained:
     torch.manual_seed(0)
-    mfcc = MfccParameters(n_mels=20, n_mfcc=8)
-    net = EmotionNet(Shape(n_mfcc=8, channels=16, embedding=12)).eval()
-    return Trained(net, Prior((0.5,) * 8, (2.0,) * 8, 100.0), mfcc, Recipe(), 3)
+    return Trained(EmotionNet(SHAPE).eval(), Recipe(prior_weight=90.0), 0)
 
 
-def test_an_exported_model_is_loaded_by_the_server_and_judges_as_its_origin(trained: Trained, tmp_path: Path) -> None:
-    export(trained, REPORT, tmp_path / "tiny", "1.2.3")
-    model = load_model(tmp_path / "tiny")
-    assert (model.card.name, model.card.version, model.card.figures) == ("tiny", "1.2.3", {"crema_d_uar_cold": 51.234})
-    assert model.card.normalisation == trained.prior
-    assert model.card.features.mfcc == trained.mfcc
-    assert check(trained, tmp_path / "tiny")["difference"] < 1e-4
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[dict[str, Any], dict[str, Any], Path]]:
+    """What the card for people is written from; that is tested in test_card.py."""
+    given: list[tuple[dict[str, Any], dict[str, Any], Path]] = []
+    monkeypatch.setattr(export, "write_card", lambda *one: given.append(one))
+    return given
 
 
-def test_a_card_for_other_features_than_the_network_was_given_is_refused(trained: Trained, tmp_path: Path) -> None:
-    export(trained, REPORT, tmp_path / "tiny", "1.2.3")
-    card = tmp_path / "tiny" / "model.toml"
-    assert tomllib.loads(card.read_text())["features"]["mfcc"]["hop_length"] == 80
-    card.write_text(card.read_text().replace("hop_length = 80", "hop_length = 100"))
-    with pytest.raises(ModelError, match="features differ"):
-        load_model(tmp_path / "tiny")
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Run the command; returns the model's folder."""
+
+    def command() -> Path:
+        given = ["export", "telephone", "--networks", str(tmp_path / "lab"), "--version", "2.1.0"]
+        monkeypatch.setattr(sys, "argv", [*given, "--store", str(tmp_path / "store")])
+        export.main()
+        return tmp_path / "store" / "telephone"
+
+    return command
 
 
-def test_what_is_saved_is_what_is_loaded(trained: Trained, tmp_path: Path) -> None:
-    save(trained, tmp_path / "deep" / "fold-3.pt")
-    again = load(tmp_path / "deep" / "fold-3.pt")
-    assert (again.prior, again.mfcc, again.recipe, again.left_out_fold) == (
-        trained.prior,
-        trained.mfcc,
-        trained.recipe,
-        3,
-    )
-    frames = torch.from_numpy(np.random.default_rng(1).normal(size=(1, 30, 8)).astype(np.float32))
-    with torch.inference_mode():
-        np.testing.assert_array_equal(again.net(frames).numpy(), trained.net(frames).numpy())
+@pytest.mark.parametrize("name", ["telephone", "telephone-large"])
+def test_an_exported_model_is_loaded_by_the_server_and_judges_as_its_origin(
+    trained: Trained, tmp_path: Path, name: str
+) -> None:
+    configuration = msgspec.structs.replace(read(name), shape=SHAPE)
+    export.export(trained, configuration, REPORT, tmp_path / "tiny", "1.2.3")
+    card = load(tmp_path / "tiny").card
+    assert (card.name, card.version, card.labels) == (name, "1.2.3", SHAPE.labels)
+    assert (card.calibration.temperature, card.calibration.uncertain_below) == (1.2346, 0.457)
+    assert card.figures == {"crema_d_uar_cold": 64.1235}
+    assert card.normalisation.weight_frames == 90.0
+    assert json.loads((tmp_path / "tiny" / "report.json").read_text()) == REPORT
+    measured = export.check(trained, configuration, tmp_path / "tiny")
+    assert 0 < measured["difference"] < export.ROUNDING
+    assert measured["ms_for_3_s"] > 0
+
+
+def test_another_network_than_the_exported_one_is_noticed(trained: Trained, tmp_path: Path) -> None:
+    configuration = msgspec.structs.replace(read("telephone"), shape=SHAPE)
+    export.export(trained, configuration, REPORT, tmp_path / "tiny", "1.2.3")
+    with torch.no_grad():
+        trained.net.head.bias.add_(1.0)
+    assert export.check(trained, configuration, tmp_path / "tiny")["difference"] == pytest.approx(1.0, abs=0.25)
+
+
+def test_the_command_writes_the_folder_and_tells_the_card_what_it_measured(
+    run: Callable[..., Path],
+    trained: Trained,
+    tmp_path: Path,
+    told: list[tuple[dict[str, Any], dict[str, Any], Path]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    save(trained, tmp_path / "lab" / "telephone" / "fold-0.pt")
+    (tmp_path / "lab" / "telephone" / "report.json").write_text(json.dumps(REPORT))
+    folder = run()
+    assert {one.name for one in folder.iterdir()} == {"model.onnx", "model.toml", "report.json"}
+    report, about, where = told[0]
+    assert (report, where) == (REPORT, folder)
+    assert about["size_bytes"] == (folder / "model.onnx").stat().st_size
+    assert about["parameters"] == sum(int(np.prod(one.shape)) for one in trained.net.parameters())
+    assert (about["name"], about["version"], about["corpora"]) == ("telephone", "2.1.0", REPORT["read"])
+    assert "MB" in capsys.readouterr().out
+
+
+def test_a_model_that_judges_otherwise_than_its_network_is_an_error(
+    run: Callable[..., Path], trained: Trained, tmp_path: Path, told: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(trained, tmp_path / "lab" / "telephone" / "fold-0.pt")
+    (tmp_path / "lab" / "telephone" / "report.json").write_text(json.dumps(REPORT))
+    monkeypatch.setattr(export, "check", lambda *_: {"difference": 0.5, "ms_for_3_s": 1.0})
+    with pytest.raises(SystemExit, match=r"error: a logit differs from the network's by 0\.5, must be 0\.25 at most"):
+        run()
+    assert told == []
+
+
+def test_what_is_missing_is_said_in_one_line(run: Callable[..., Path], trained: Trained, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=r"error: .*fold-0\.pt.*; run models\.train and models\.evaluate first"):
+        run()
+    save(trained, tmp_path / "lab" / "telephone" / "fold-0.pt")
+    with pytest.raises(SystemExit, match=r"error: .*report\.json.*; run models\.train and models\.evaluate first"):
+        run()

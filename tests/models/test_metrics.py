@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models import metrics
+from streamer.emotion.calibrate import expected_calibration_error
 
 
 def test_a_confusion_matrix_has_the_truth_in_its_rows() -> None:
@@ -70,3 +71,43 @@ def test_the_spread_is_over_speakers_and_not_over_clips() -> None:
     figures = metrics.spread(right, speakers)
     assert (figures["worst"], figures["median"], figures["best"]) == (0.0, 50.0, 100.0)
     assert (figures["lower_quartile"], figures["upper_quartile"]) == (25.0, 75.0)
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=60))
+def test_the_uar_of_each_group_once_is_that_of_all_clips(triples: list[tuple[int, int, int]]) -> None:
+    groups, truth, guess = np.array(triples).T
+    matrices = np.stack([metrics.confusion(truth[groups == g], guess[groups == g], 3) for g in range(4)])
+    whole = metrics.unweighted_average_recall(metrics.confusion(truth, guess, 3))
+    assert metrics.uar_over_draws(matrices, np.ones((1, 4), int)).tolist() == [pytest.approx(whole)]
+
+
+def test_a_draw_without_a_clip_has_no_uar() -> None:
+    matrices = np.array([[[0, 0], [0, 0]], [[3, 1], [0, 4]]])
+    none, all_of_it = metrics.uar_over_draws(matrices, np.array([[2, 0], [0, 2]]))
+    assert np.isnan(none)
+    assert all_of_it == 87.5
+
+
+@given(st.integers(1, 40), st.integers(1, 30), st.integers(0, 5))
+def test_a_bootstrap_draws_as_many_groups_as_there_are(count: int, draws: int, seed: int) -> None:
+    drawn = metrics.draw_groups(count, draws, seed)
+    assert drawn.shape == (draws, count)
+    assert (drawn.sum(axis=1) == count).all()
+    assert (drawn == metrics.draw_groups(count, draws, seed)).all()
+
+
+def test_reliability_bins_hold_every_clip_and_leave_out_empty_ones() -> None:
+    probabilities = np.array([[0.55, 0.45], [0.95, 0.05], [0.05, 0.95], [0.0, 1.0]])
+    bins = metrics.reliability(probabilities, np.array([0, 0, 0, 1]), n_bins=10)
+    assert [(one["low"], one["clips"]) for one in bins] == [(0.5, 1), (0.9, 3)]
+    assert bins[1]["accuracy"] == pytest.approx(2 / 3)
+    assert bins[1]["confidence"] == pytest.approx((0.95 + 0.95 + 1.0) / 3)
+
+
+@given(st.integers(1, 200), st.integers(0, 3), st.integers(1, 20))
+def test_reliability_bins_add_up_to_the_calibration_error(count: int, seed: int, n_bins: int) -> None:
+    rng = np.random.default_rng(seed)
+    probabilities, truth = rng.dirichlet(np.ones(4), count), rng.integers(0, 4, count)
+    bins = metrics.reliability(probabilities, truth, n_bins)
+    error = sum(one["clips"] * abs(one["confidence"] - one["accuracy"]) for one in bins) / count
+    assert error == pytest.approx(expected_calibration_error(probabilities, truth, n_bins))

@@ -6,9 +6,11 @@ What all readers share is tested here; what one corpus has of its own, in the fi
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from models.corpora import READERS, Clip, CorpusError, Folds, six_classes
-from streamer.emotion.model import LABELS
+from models.corpora import READERS, Clip, CorpusError, Folds, classes
+from streamer.emotion.model import LABELS, SURPRISE
 
 ONE_NAME = {
     "crema-d": "AudioWAV/1001_DFA_ANG_XX.wav",
@@ -72,13 +74,48 @@ def clip(label: str, corpus: str = "ravdess", speaker: str = "01") -> Clip:
     return Clip(Path(f"{label}.wav"), corpus, speaker, "m", label, "01")
 
 
+OTHERS = ("surprise", "pleasant surprise", "boredom", "calm")
+
+
 def test_only_labels_with_a_class_are_trained_on() -> None:
-    clips = [clip(label) for label in (*LABELS, "surprise", "pleasant surprise", "boredom", "calm")]
-    assert [(one.label, index) for one, index in six_classes(clips)] == [(label, n) for n, label in enumerate(LABELS)]
+    clips = [clip(label) for label in (*LABELS, *OTHERS)]
+    assert [(one.label, index) for one, index in classes(clips)] == [(label, n) for n, label in enumerate(LABELS)]
 
 
 def test_calm_is_neutral_by_option() -> None:
-    assert six_classes([clip("calm")], calm_as_neutral=True) == [(clip("calm"), LABELS.index("neutral"))]
+    assert classes([clip("calm")], calm_as_neutral=True) == [(clip("calm"), LABELS.index("neutral"))]
+
+
+def test_calm_is_a_class_of_its_own_where_it_is_asked_for() -> None:
+    for by_option in (False, True):
+        assert classes([clip("calm")], ("neutral", "calm"), calm_as_neutral=by_option) == [(clip("calm"), 1)]
+
+
+def test_pleasant_surprise_is_surprise_where_that_is_a_class() -> None:
+    clips = [clip(label) for label in OTHERS]
+    found = classes(clips, (*LABELS, SURPRISE))
+    assert [(one.label, index) for one, index in found] == [("surprise", 6), ("pleasant surprise", 6)]
+
+
+@given(
+    labels=st.lists(st.sampled_from((*LABELS, *OTHERS)), max_size=30),
+    asked=st.permutations((*LABELS, "surprise", "calm")).flatmap(
+        lambda names: st.integers(1, len(names)).map(lambda count: tuple(names[:count]))
+    ),
+    calm_as_neutral=st.booleans(),
+)
+def test_every_clip_has_the_class_of_its_label_or_none_in_the_order_given(
+    labels: list[str], asked: tuple[str, ...], calm_as_neutral: bool
+) -> None:
+    clips = [clip(label, speaker=str(n)) for n, label in enumerate(labels)]
+    found = classes(clips, asked, calm_as_neutral=calm_as_neutral)
+    order = [int(one.speaker) for one, _ in found]
+    assert order == sorted(set(order))
+    for one, index in found:
+        merged = {"calm": "neutral", "pleasant surprise": "surprise"}.get(one.label, one.label)
+        assert asked[index] == one.label or (one.label not in asked and asked[index] == merged)
+    left = [one for one in clips if one not in [taken for taken, _ in found]]
+    assert not [one for one in left if one.label in asked]
 
 
 def test_a_speaker_has_the_fold_and_gender_of_the_table(tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from models.corpora.crema_d import read
+from models.corpora.base import CorpusError
+from models.corpora.crema_d import Actor, demographics, read
 
 
 def made(folder: Path, *stems: str) -> Path:
@@ -51,3 +52,34 @@ def test_known_defects_and_unknown_names_are_left_out_with_their_reason(tmp_path
     reading = read(made(tmp_path, stem, "1006_TIE_SAD_XX"))
     assert [one.path.stem for one in reading.clips] == ["1006_TIE_SAD_XX"]
     assert [(one.path.stem, one.reason) for one in reading.left_out] == [(stem, reason)]
+
+
+def test_the_demographics_say_age_gender_race_and_ethnicity_of_each_actor(tmp_path: Path) -> None:
+    path = tmp_path / "VideoDemographics.csv"
+    path.write_text(
+        '"ActorID","Age","Sex","Race","Ethnicity"\n'
+        '1001,51,"Male","Caucasian","Not Hispanic"\n1002,21,"Female","Asian","Hispanic"\n'
+    )
+    assert demographics(path) == {
+        "1001": Actor(age=51, gender="m", race="Caucasian", ethnicity="Not Hispanic"),
+        "1002": Actor(age=21, gender="f", race="Asian", ethnicity="Hispanic"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("ActorID,Age,Sex,Ethnicity\n1001,51,Male,Hispanic\n", "no column 'Race'; needs ActorID, Age, Sex"),
+        ("ActorID,Age,Sex,Race,Ethnicity\n1001,old,Male,Asian,Hispanic\n", "an age that is no number"),
+    ],
+)
+def test_demographics_that_cannot_be_read_are_refused(tmp_path: Path, text: str, problem: str) -> None:
+    path = tmp_path / "VideoDemographics.csv"
+    path.write_text(text)
+    with pytest.raises(CorpusError, match=problem):
+        demographics(path)
+
+
+def test_missing_demographics_are_refused_where_they_are_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match=r"no .*VideoDemographics\.csv"):
+        demographics(tmp_path / "VideoDemographics.csv")
