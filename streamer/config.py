@@ -89,7 +89,7 @@ class SpeechSettings(_Table, frozen=True):
     vad: str = "webrtc"
     aggressiveness: Annotated[int, Meta(ge=0, le=3)] = 2
     squelch_dbfs: Annotated[float, Meta(ge=-200, le=0)] = -52.0
-    """Frames quieter than this are silence whatever the VAD says; -200 turns it off."""
+    """Frames quieter than this (up to 14 dB less for a quiet talker) are silence whatever the VAD says; -200 = off."""
     hangover_ms: Milliseconds = 400
     min_speech_ms: Milliseconds = 250
     max_utterance_ms: Annotated[int, Meta(ge=1000, le=120_000)] = 15_000

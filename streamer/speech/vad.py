@@ -17,6 +17,19 @@ FRAME_MS: Final = 20
 FRAME_SAMPLES: Final = RATE_HZ * FRAME_MS // 1000
 SQUELCH_DBFS: Final = -52.0
 
+_REACH: Final = 10**-1.4
+"""14 dB, as a ratio of energies: from -52 dBFS to -66, which is one step (16) of mu-law near zero."""
+_BELOW_LOUDEST: Final = 10**-3.0
+"""30 dB, as a ratio of energies."""
+_ABOVE_QUIETEST: Final = 10**0.8
+"""8 dB, as a ratio of energies."""
+_SMOOTHING: Final = 0.1
+"""What a frame weighs in the smoothed level."""
+_FALL: Final = 10 ** (-0.5 * FRAME_MS / 1000 / 10)
+"""Of the loudest, a frame: 0.5 dB a second."""
+_RISE: Final = 10 ** (2.0 * FRAME_MS / 1000 / 10)
+"""Of the quietest, a frame: 2 dB a second."""
+
 
 class Vad(Protocol):
     """A voice activity detector of one leg; it may adapt to the leg, so legs never share one."""
@@ -67,36 +80,64 @@ class WebRtcVad:
 
 
 class Squelch:
-    """Another detector behind a squelch: what is quieter than any speech on a telephone is silence, unasked.
+    """Another detector behind a squelch: what is too quiet to be this leg's speech is silence, whatever it says.
 
     Line noise near the lowest step of G.711 sounds like anything to a detector, and the last bit of a codec then
-    decides where an utterance ends. Speech on a telephone stands near -26 dBFS (ITU-T P.56 active level); a frame 25 dB
-    below carries none that would change a verdict. Frames under the squelch do not reach the detector behind it, so
-    its idea of the noise comes from the noise that matters.
+    decides where an utterance ends. So does the other party's echo. The detector still gets every frame: one that never
+    hears the pauses takes the first quiet voice for the noise.
+
+    Speech on a telephone stands near -26 dBFS (ITU-T P.56 active level), and a frame 26 dB below carries none that
+    would change a verdict; but a calm or sad voice far from its microphone can stand there whole. So the squelch is
+    no fixed level: it lies between `level_dbfs` and 14 dB below, at the higher of
+
+    - 30 dB below the loudest that this leg has been. The trace of it rises at once and falls 0.5 dB a second: who
+      spoke up a moment ago is not gone, and what is so far below is echo.
+    - 8 dB above the quietest. The trace of it falls at once and rises 2 dB a second, an asymmetric follower in the
+      place of the minimum statistics of R. Martin (2001), "Noise power spectral density estimation based on optimal
+      smoothing and minimum statistics", IEEE Trans. Speech and Audio Processing 9(5): no memory of frames.
+
+    Both are traces of the level smoothed over 10 frames. A leg begins with the squelch at `level_dbfs`, which comes
+    down within the first half second of silence; a leg with a talker of usual loudness keeps it there for good.
 
     Parameters
     ----------
     vad
-        Who is asked about the other frames.
+        Who is asked about the frames.
     level_dbfs
-        The squelch, in dB relative to a full-scale square wave, at most 0.
+        The most the squelch can be, in dB relative to a full-scale square wave, -200 (off) to 0.
 
     Raises
     ------
     ValueError
-        When the level is above 0 or no finite number.
+        When the level is above 0, below -200 or no number.
     """
 
     def __init__(self, vad: Vad, level_dbfs: float) -> None:
         if not -200 <= level_dbfs <= 0:
             raise ValueError(f"squelch_dbfs is {level_dbfs}, must be between -200 (off) and 0")
         self._vad = vad
-        self._least_energy = 10 ** (level_dbfs / 10) * 32768.0**2 * FRAME_SAMPLES
+        # All levels are energies of a frame: sums of 160 squares, exact in a float64 whatever the order of adding.
+        self._highest = 10 ** (level_dbfs / 10) * 32768.0**2 * FRAME_SAMPLES
+        self._lowest = self._highest * _REACH
+        self._least_quiet = self._lowest / _ABOVE_QUIETEST
+        self._level = self._quietest = self._highest / _ABOVE_QUIETEST
+        self._loudest = 0.0
 
     def is_speech(self, frame: NDArray[np.int16]) -> bool:
         """Tell whether a frame, int16[160] at 8 kHz, is speech."""
         exact = frame.astype(np.float64)
-        return bool(exact @ exact >= self._least_energy) and self._vad.is_speech(frame)
+        energy = float(exact @ exact)
+        is_loud = energy >= self._follow(energy)
+        return self._vad.is_speech(frame) and is_loud
+
+    def _follow(self, energy: float) -> float:
+        """Take the energy of the next frame into the traces; return the least energy that can be speech."""
+        self._level += _SMOOTHING * (energy - self._level)
+        self._loudest = max(self._loudest * _FALL, self._level)
+        # Never below what matters, so that the trace rises in time from digital silence, which has no level.
+        self._quietest = max(min(self._quietest * _RISE, self._level), self._least_quiet)
+        wanted = max(self._loudest * _BELOW_LOUDEST, self._quietest * _ABOVE_QUIETEST)
+        return min(max(wanted, self._lowest), self._highest)
 
 
 def make_vad(name: str, aggressiveness: int = 2, squelch_dbfs: float = SQUELCH_DBFS) -> Vad:
