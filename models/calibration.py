@@ -1,10 +1,9 @@
 """How far verdicts can be believed: the temperature, and the confidence below which a verdict is uncertain.
 
 Both are fitted by fold on the speakers of the other folds; what ships is fitted on all. Pure functions on arrays; this
-file must never fit anything on the fold it is used for.
+file must never fit anything on the fold it is used for, or on the sounds that doubt is scored with.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
@@ -17,7 +16,8 @@ from streamer.emotion.calibrate import fit_temperature, softmax, threshold_for_a
 WISHED_ACCURACY: Final = 0.7
 """What verdicts that are not uncertain are to reach, taken together."""
 WISHED_DOUBT: Final = 0.9
-"""Share of sounds that are nobody's emotion that is to be uncertain."""
+"""Share of sounds that are nobody's emotion for which a report says where the threshold would have to lie. It decides
+nothing: a few sounds that a network is sure of would silence it on speech as well."""
 
 
 class Threshold(msgspec.Struct, frozen=True):
@@ -27,18 +27,16 @@ class Threshold(msgspec.Struct, frozen=True):
     """From here on verdicts, taken together, are as often right as wished."""
     even: float
     """Below here a verdict is likelier wrong than right."""
-    sounds: float
-    """Below here lies the wished share of sounds that are nobody's emotion; 0 where none were judged."""
 
     @property
     def value(self) -> float:
-        """The least confidence that meets all three."""
-        return max(self.accuracy, self.even, self.sounds)
+        """The least confidence that meets both."""
+        return max(self.accuracy, self.even)
 
     @property
     def decided_by(self) -> str:
-        """Which of the three it is: `accuracy`, `even` or `sounds`."""
-        return max(("accuracy", "even", "sounds"), key=lambda one: float(getattr(self, one)))
+        """Which of the two it is: `accuracy` or `even`."""
+        return "accuracy" if self.accuracy >= self.even else "even"
 
 
 class Calibration(msgspec.Struct, frozen=True, eq=False):
@@ -65,12 +63,7 @@ class Calibration(msgspec.Struct, frozen=True, eq=False):
         return certain
 
 
-def calibrate(
-    logits: NDArray[np.float32],
-    truth: NDArray[np.integer],
-    folds: NDArray[np.integer],
-    doubted: NDArray[np.float32] | None,
-) -> Calibration:
+def calibrate(logits: NDArray[np.float32], truth: NDArray[np.integer], folds: NDArray[np.integer]) -> Calibration:
     """Fit temperature and threshold, on all and for each fold without it.
 
     Parameters
@@ -79,15 +72,12 @@ def calibrate(
         float32[draws, clips, labels] of held-out verdicts, after several numbers of earlier utterances.
     truth, folds
         int[clips].
-    doubted
-        float32[sounds, labels], logits of sounds that are nobody's emotion; None where none were judged.
     """
 
     def fitted(chosen: NDArray[np.bool_]) -> tuple[float, Threshold]:
         flat, of_flat = logits[:, chosen].reshape(-1, logits.shape[2]), np.tile(truth[chosen], len(logits))
         temperature = fit_temperature(flat, of_flat)
-        sounds = None if doubted is None else softmax(doubted, temperature).max(axis=1)
-        return temperature, threshold_of(softmax(flat, temperature), of_flat, sounds)
+        return temperature, threshold_of(softmax(flat, temperature), of_flat)
 
     temperature, threshold = fitted(np.ones(len(truth), dtype=bool))
     by_fold = {int(fold): fitted(folds != fold) for fold in np.unique(folds)} if len(np.unique(folds)) > 1 else {}
@@ -99,14 +89,12 @@ def calibrate(
     )
 
 
-def threshold_of(
-    probabilities: NDArray[np.float64], truth: NDArray[np.integer], sounds: NDArray[np.float64] | None
-) -> Threshold:
-    """Choose a threshold on the risk-coverage curve and on sounds that nothing should be said about.
+def threshold_of(probabilities: NDArray[np.float64], truth: NDArray[np.integer]) -> Threshold:
+    """Choose a threshold on the risk-coverage curve of speech.
 
     Accuracy among certain verdicts alone is no guide for a good network: where all verdicts together reach what is
     wished, none would be uncertain, however doubtful. So no verdict is certain that is likelier wrong than right
-    (Chow's rule for a rejection that costs half an error), and sounds have a say of their own.
+    (Chow's rule for a rejection that costs half an error).
 
     Parameters
     ----------
@@ -114,8 +102,6 @@ def threshold_of(
         float64[clips, labels], calibrated.
     truth
         int[clips].
-    sounds
-        float64[sounds], the confidence of each sound's verdict; None where none were judged.
 
     References
     ----------
@@ -124,7 +110,6 @@ def threshold_of(
     return Threshold(
         accuracy=threshold_for_accuracy(probabilities, truth, WISHED_ACCURACY),
         even=break_even(probabilities, truth),
-        sounds=0.0 if sounds is None else _above(sounds, WISHED_DOUBT),
     )
 
 
@@ -147,48 +132,33 @@ def break_even(probabilities: NDArray[np.float64], truth: NDArray[np.integer]) -
 def doubt_by_kind(
     kinds: Sequence[str], logits: NDArray[np.float32], calibration: Calibration
 ) -> dict[str, dict[str, float]]:
-    """Return how many sounds of each kind, and of `all`, come out uncertain.
-
-    Sounds have a say in the threshold, so each half of them is judged by one that was chosen with the other half.
+    """Return how many sounds of each kind, and of `all`, come out uncertain with what ships.
 
     Parameters
     ----------
     kinds, logits
         Of each sound; float32[sounds, labels].
     calibration
-        Of all speech.
+        Fitted on speech; no sound had a say in it.
 
     Returns
     -------
     dict
-        Of each kind: `sounds`, `uncertain` in percent, `confidence` (mean, 0 to 1).
+        Of each kind: `sounds`; `uncertain` in percent; `confidence` (mean, 0 to 1); `needed`, the threshold below which
+        the wished share of them lies.
     """
     confidence = softmax(logits, calibration.temperature).max(axis=1)
-    names, second = np.array(kinds), _second_halves(kinds)
-    on_speech = max(calibration.threshold.accuracy, calibration.threshold.even)
-    uncertain = np.empty(len(names), dtype=bool)
-    for half in (second, ~second):
-        below = max(on_speech, _above(confidence[~half], WISHED_DOUBT) if (~half).any() else 0.0)
-        uncertain[half] = confidence[half] < below
+    names, uncertain = np.array(kinds), confidence < calibration.threshold.value
     return {
         kind: {
             "sounds": int(chosen.sum()),
             "uncertain": float(100.0 * uncertain[chosen].mean()),
             "confidence": float(confidence[chosen].mean()),
+            "needed": _above(confidence[chosen], WISHED_DOUBT),
         }
         for kind in ("all", *sorted(set(kinds)))
         for chosen in [np.ones(len(names), dtype=bool) if kind == "all" else names == kind]
     }
-
-
-def _second_halves(kinds: Sequence[str]) -> NDArray[np.bool_]:
-    """Return every second sound of each kind, bool[sounds]."""
-    met: Counter[str] = Counter()
-    found = []
-    for kind in kinds:
-        met[kind] += 1
-        found.append(met[kind] % 2 == 0)
-    return np.array(found)
 
 
 def _above(confidence: NDArray[np.float64], share: float) -> float:

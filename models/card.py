@@ -38,7 +38,8 @@ def write_card(report: dict[str, Any], model: dict[str, Any], folder: Path) -> N
         Of `models.evaluate`.
     model
         `name`, `version`, `configuration` (as builtins), `parameters`, `size_bytes`, `ms_for_3_s` (measured, one core),
-        `licence`, and `corpora`: what was read of each corpus it is trained on, in words.
+        `difference` (of a probability, from the network in single precision), `licence`, and `corpora`: what was read
+        of each corpus it is trained on, in words.
     folder
         Of the model.
     """
@@ -203,7 +204,6 @@ def lines_and_lengths(report: dict[str, Any]) -> str:
 def doubt(report: dict[str, Any], pictures: dict[str, Picture]) -> str:
     """Return calibration, the threshold, and what it does to sounds that are nobody's emotion."""
     fitted = report["calibration"]
-    wished = {"accuracy": 100 * fitted["wished_accuracy"], "doubt": 100 * fitted["wished_doubt"]}
     when_certain, when_not = fitted["accuracy_when_certain"], fitted["accuracy_when_uncertain"]
     right = "" if when_certain is None else f" and {when_certain:.1f} % of those right"
     wrong = "" if when_not is None else f"; of the uncertain ones {when_not:.1f} % are"
@@ -216,11 +216,10 @@ def doubt(report: dict[str, Any], pictures: dict[str, Picture]) -> str:
         "",
         *_picture(pictures["reliability"]),
         "",
-        f"A verdict with a confidence below {fitted['uncertain_below']:.2f} is marked uncertain: the highest of",
+        f"A verdict with a confidence below {fitted['uncertain_below']:.2f} is marked uncertain: the higher of",
         *(
-            f"- {fitted['candidates'][name]:.2f}, {words.format(**wished)};"
+            f"- {fitted['candidates'][name]:.2f}, {words.format(accuracy=100 * fitted['wished_accuracy'])};"
             for name, words in THRESHOLDS.items()
-            if name != "sounds" or report["doubt"]
         ),
         "",
         f"Measured crosswise like the temperature, {fitted['certain_share']:.0f} % of the utterances are",
@@ -229,12 +228,15 @@ def doubt(report: dict[str, Any], pictures: dict[str, Picture]) -> str:
         *_picture(pictures["risk-coverage"]),
     ]
     if report["doubt"]:
+        everything, wished = report["doubt"]["all"], fitted["wished_doubt"]
         text += [
             "",
-            "Sounds over drawn lines that are nobody's emotion, none of which training has heard; each half is judged",
-            "by a threshold chosen with the other half:",
+            "Sounds over drawn lines that are nobody's emotion, none of which training has heard. All that the product",
+            "takes for an utterance are counted; of silence nothing is said. They have no say in the threshold:",
+            f"for {100 * wished:.0f} % of them to be uncertain it would have to be {everything['needed']:.2f}; as it",
+            f"is, {everything['uncertain']:.0f} % are.",
             "",
-            *card_tables.sounds(report["doubt"]),
+            *card_tables.sounds(report["doubt"], wished),
         ]
     return "\n".join(text)
 

@@ -115,13 +115,19 @@ def lengths(report: dict[str, Any], words: dict[str, str]) -> list[str]:
     return table(("", "utterance", "clips", "first utterance", "after 10"), rows)
 
 
-def sounds(found: dict[str, dict[str, float]]) -> list[str]:
-    """Share of sounds that come out uncertain, by kind."""
+def sounds(found: dict[str, dict[str, float]], wished: float) -> list[str]:
+    """Share of sounds that come out uncertain, by kind, and the threshold that the wished share lies below."""
     rows = [
-        (kind, f"{one['sounds']:.0f}", f"{one['uncertain']:.0f}", f"{one['confidence']:.2f}")
+        (
+            kind,
+            f"{one['sounds']:.0f}",
+            f"{one['uncertain']:.0f}",
+            f"{one['confidence']:.2f}",
+            f"{one['needed']:.2f}",
+        )
         for kind, one in found.items()
     ]
-    return table(("sound", "how many", "uncertain, %", "mean confidence"), rows)
+    return table(("sound", "how many", "uncertain, %", "mean confidence", f"{100 * wished:.0f} % below"), rows)
 
 
 def fairness(report: dict[str, Any]) -> list[str]:

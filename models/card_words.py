@@ -99,7 +99,6 @@ BEGINNINGS: Final = {"first-500ms": "first 0.5 s only", "first-1000ms": "first 1
 THRESHOLDS: Final = {
     "accuracy": "the least from which on verdicts, taken together, are right {accuracy:.0f} % of the time",
     "even": "below which a verdict is likelier wrong than right",
-    "sounds": "below which {doubt:.0f} % of the sounds below lie, which are nobody's emotion",
 }
 
 ACTED: Final = """

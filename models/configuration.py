@@ -29,6 +29,8 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What it is trained on."""
     front_end: Literal["mfcc", "log-mel"]
     """Which features of the streamer the exported network takes."""
+    weights: Literal["int8", "float16"]
+    """How the exported network keeps and uses its weights."""
     licence: str
     commercial_use: bool
     """Whether the licences of its corpora allow its use at work."""
@@ -41,7 +43,7 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     crowd_share: float = 0.0
     """How much the crowd's votes count in the targets of CREMA-D, 0 to 1; the actor's intention has the rest."""
     sounds: int = 0
-    """How many sounds that are nobody's emotion are among the clips, to be doubted: all labels equally likely."""
+    """How many sounds that are nobody's emotion are made, to be heard among the clips and doubted."""
     teacher: str = ""
     """The model whose verdicts on the same clips are part of the targets; none when empty."""
     teacher_share: float = 0.0

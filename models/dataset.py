@@ -33,7 +33,7 @@ BACKGROUNDS: Final = ("babble", "music")
 _BACKGROUND_S: Final = 6.0
 _MATERIALS: Final = 12
 """How many different backgrounds of a kind there are."""
-_CACHE_FORMAT: Final = 3
+_CACHE_FORMAT: Final = 4
 """Raise it when cached features of the same clips would come out different."""
 
 

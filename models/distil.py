@@ -28,9 +28,13 @@ from models.training import encode
 
 
 def verdicts(teacher: Trained, table: Table, heard: Utterances) -> NDArray[np.float32]:
-    """Return the teacher's probabilities, float32[clips, labels], after all other clips of the same speaker."""
-    net, found = teacher.net, np.empty((len(table.clips), len(teacher.net.shape.labels)), dtype=np.float32)
-    for speaker in np.unique(table.speakers):
+    """Return the teacher's probabilities, float32[clips, labels + 1], after all other clips of the same speaker.
+
+    Clips of the fold that the teacher left out are not judged: their rows are even, and nobody is taught by them.
+    """
+    labels = len(teacher.net.shape.labels) + 1
+    net, found = teacher.net, np.full((len(table.clips), labels), 1.0 / labels, dtype=np.float32)
+    for speaker in np.unique(table.speakers[table.folds != teacher.left_out_fold]):
         clips = np.flatnonzero(table.speakers == speaker)
         encoded = encode(net, [heard.frames(int(clip)) for clip in clips])
         said = [of for _, of in encoded]

@@ -95,7 +95,7 @@ def report(  # noqa: PLR0917 - one caller, which names what it gives
     after = sorted(count for line, count in held_out.logits if line == PLAIN)
     plain = np.stack([held_out.logits[PLAIN, count] for count in after])
     table = held_out.table
-    calibration = calibrate(plain, table.labels, table.folds, None if doubted is None else doubted.logits)
+    calibration = calibrate(plain, table.labels, table.folds)
     known = list(_parts(held_out, labels, calibration, known=True))
     strange = [part for judged in others.values() for part in _parts(judged, labels, calibration, known=False)]
     crema = next((part for part in [*known, *strange] if part.corpus == CROWD), None)
@@ -171,7 +171,7 @@ def _calibration(plain: NDArray[np.float32], table: "Table", calibration: Calibr
         "temperature": calibration.temperature,
         "uncertain_below": threshold.value,
         "decided_by": threshold.decided_by,
-        "candidates": {"accuracy": threshold.accuracy, "even": threshold.even, "sounds": threshold.sounds},
+        "candidates": {"accuracy": threshold.accuracy, "even": threshold.even},
         "wished_accuracy": WISHED_ACCURACY,
         "wished_doubt": WISHED_DOUBT,
         "temperature_by_fold": {str(fold): value for fold, value in calibration.temperatures.items()},

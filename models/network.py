@@ -186,7 +186,7 @@ class EmotionNet(nn.Module):  # type: ignore[misc] # torch has no types where th
         self.attend = nn.Linear(channels, shape.attention)
         self.weigh = nn.Linear(shape.attention, channels)
         self.pooled_norm = nn.BatchNorm1d(2 * channels)
-        self.head = nn.Linear(2 * channels, len(shape.labels))
+        self.head = nn.Linear(2 * channels, len(shape.labels) + 1)
         # Training begins with plain means and deviations over time.
         nn.init.zeros_(self.weigh.weight)
         nn.init.zeros_(self.weigh.bias)
@@ -248,8 +248,22 @@ class EmotionNet(nn.Module):  # type: ignore[misc] # torch has no types where th
         return self.pooled_norm(torch.cat((mean, torch.sqrt(variance + 1e-4)), dim=1))
 
     def classify(self, pooled: Tensor) -> Tensor:
-        """Return logits, float[utterances, labels], for what `pool` returned."""
+        """Return logits, float[utterances, labels + 1], for what `pool` returned; the last is nobody's emotion."""
         return self.head(functional.dropout(pooled, self.shape.dropout, self.training))
+
+
+def emotions(logits: Tensor) -> Tensor:
+    """Return what is known of the emotions, log-probabilities float[utterances, labels].
+
+    Parameters
+    ----------
+    logits
+        Of `EmotionNet.classify`. As far as it is nobody's emotion (music, a tone, an announcement), every label is as
+        likely as any other: such a verdict is uncertain.
+    """
+    share = torch.softmax(logits, dim=1)
+    labels = logits.shape[1] - 1
+    return torch.log(share[:, :labels] + share[:, labels:] / labels + 1e-9)
 
 
 def positions(count: int, width: int) -> Tensor:

@@ -19,13 +19,13 @@ from torch.nn import functional
 
 from models.configuration import Configuration
 from models.dataset import FRONT_END
-from models.network import FLOOR, SPOKEN, EmotionNet
+from models.network import FLOOR, SPOKEN, EmotionNet, emotions
 from streamer.emotion.model import FeatureCard
 from streamer.features import FEATURES_KIND, LOG_MEL_KIND, MfccParameters
 
 OPSET: Final = 17
-_EXACT: Final = ("/head", "/attend/", "/weigh/")
-"""Small products that stay in single precision, by their place in the network."""
+_LARGE: Final = 4096
+"""Weights with fewer numbers are stored as they are."""
 
 
 def features_of(configuration: Configuration) -> FeatureCard:
@@ -109,16 +109,18 @@ class Serving(nn.Module):  # type: ignore[misc] # torch has no types where the p
         middle = (share * x).sum(dim=0, keepdim=True)
         variance = (share * (x - middle) ** 2).sum(dim=0, keepdim=True)
         pooled = net.pooled_norm(torch.cat((middle, torch.sqrt(variance + 1e-4)), dim=1))
-        return net.head(pooled), spoken.sum().reshape(1), total, squares
+        return emotions(net.head(pooled)), spoken.sum().reshape(1), total, squares
 
 
 def to_onnx(net: EmotionNet, configuration: Configuration, path: Path) -> None:
-    """Write a network as the server takes it, its large matrix products in 8-bit integers.
+    """Write a network as the server takes it, its weights as the configuration says.
 
-    The weights of the products are rounded once, one scale a column; what they are multiplied with is rounded for each
-    utterance. Seven of the eight bits of the weights are used, so that processors without VNNI instructions, which
-    would overflow, give the same verdicts. The parameters of the features go into the metadata, so that card and
-    network can be held against each other.
+    `int8`: the large matrix products are of 8-bit integers. Weights are rounded once, one scale a column; what they are
+    multiplied with is rounded for each utterance. Seven of the eight bits of the weights are used, so that processors
+    without VNNI instructions, which would overflow, give the same verdicts. `float16`: weights are stored in half
+    precision, and everything is computed in single precision.
+
+    The parameters of the features go into the metadata, so that card and network can be held against each other.
     """
     bands, channels = net.shape.bands, net.shape.channels
     serving = Serving(net, cepstral=configuration.front_end == "mfcc").eval()
@@ -137,20 +139,36 @@ def to_onnx(net: EmotionNet, configuration: Configuration, path: Path) -> None:
             opset_version=OPSET,
             dynamo=False,
         )
-    names = [one.name for one in onnx.load(exact).graph.node]
-    keep = [name for name in names if any(part in name for part in _EXACT)]
-    onnxruntime.quantization.quantize_dynamic(
-        exact,
-        path,
-        op_types_to_quantize=["MatMul"],
-        per_channel=True,
-        reduce_range=True,
-        weight_type=onnxruntime.quantization.QuantType.QInt8,
-        nodes_to_exclude=keep,
-    )
-    network = onnx.load(path)
+    if configuration.weights == "int8":
+        onnxruntime.quantization.quantize_dynamic(
+            exact,
+            path,
+            op_types_to_quantize=["MatMul"],
+            per_channel=True,
+            reduce_range=True,
+            weight_type=onnxruntime.quantization.QuantType.QInt8,
+        )
+        network = onnx.load(path)
+    else:
+        network = _halved(onnx.load(exact))
     card = msgspec.json.encode(features_of(configuration)).decode()
     onnx.helper.set_model_props(network, {"features": card})
     onnx.checker.check_model(network, full_check=True)
     onnx.save(network, path)
     exact.unlink()
+
+
+def _halved(network: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a network whose large weights are stored in half precision and read in single precision."""
+    graph = network.graph
+    for weights in list(graph.initializer):
+        if weights.data_type != onnx.TensorProto.FLOAT or np.prod(weights.dims) < _LARGE:
+            continue
+        half = onnx.numpy_helper.from_array(
+            onnx.numpy_helper.to_array(weights).astype(np.float16), weights.name + "_16"
+        )
+        cast = onnx.helper.make_node("Cast", [half.name], [weights.name], to=onnx.TensorProto.FLOAT)
+        graph.initializer.remove(weights)
+        graph.initializer.append(half)
+        graph.node.insert(0, cast)
+    return network

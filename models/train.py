@@ -53,7 +53,7 @@ def train_without(
     cache
         Folder of log-mels.
     taught
-        The teacher's probabilities, float32[clips, labels], where there is a teacher.
+        The teacher's probabilities, float32[clips, labels + 1], where there is a teacher.
     """
     lesson = lesson_without(fold, table, configuration, cache=cache, votes=data / VOTES, taught=taught)
     torch.manual_seed(configuration.recipe.seed)

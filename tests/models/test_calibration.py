@@ -1,4 +1,4 @@
-"""Temperature and threshold are fitted on others, and doubt what should be doubted."""
+"""Temperature and threshold are fitted on others, and on speech only; sounds are scored by them."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def drawn(
 
 def test_the_temperature_is_found_and_helps() -> None:
     logits, truth, folds = drawn(2.0)
-    found = calibrate(logits, truth, folds, None)
+    found = calibrate(logits, truth, folds)
     assert found.temperature == pytest.approx(2.0, rel=0.1)
     after = expected_calibration_error(found.probabilities(logits[0], folds), truth)
     assert after < 0.03 < expected_calibration_error(softmax(logits[0]), truth)
@@ -30,9 +30,9 @@ def test_the_temperature_is_found_and_helps() -> None:
 
 def test_a_fold_has_no_say_in_its_own_temperature_and_threshold() -> None:
     logits, truth, folds = drawn(1.0)
-    found = calibrate(logits, truth, folds, None)
+    found = calibrate(logits, truth, folds)
     wrong = np.where(folds == 3, (logits[0].argmax(axis=1) + 1) % 6, truth)
-    other = calibrate(logits, wrong, folds, None)
+    other = calibrate(logits, wrong, folds)
     assert other.temperatures[3] == found.temperatures[3]
     assert other.thresholds[3] == found.thresholds[3]
     assert other.temperatures[1] != found.temperatures[1]
@@ -41,7 +41,7 @@ def test_a_fold_has_no_say_in_its_own_temperature_and_threshold() -> None:
 
 def test_speakers_of_no_fold_are_judged_by_what_ships() -> None:
     logits, truth, folds = drawn(1.5)
-    found = calibrate(logits, truth, folds, None)
+    found = calibrate(logits, truth, folds)
     nobody = np.zeros(len(truth), int)
     shipped = found.probabilities(logits[0], nobody)
     assert shipped == pytest.approx(softmax(logits[0], found.temperature))
@@ -50,7 +50,7 @@ def test_speakers_of_no_fold_are_judged_by_what_ships() -> None:
 
 def test_with_one_fold_only_what_ships_is_all_there_is() -> None:
     logits, truth, _ = drawn(1.0)
-    found = calibrate(logits, truth, np.ones(len(truth), int), None)
+    found = calibrate(logits, truth, np.ones(len(truth), int))
     assert (found.temperatures, found.thresholds) == ({}, {})
 
 
@@ -69,7 +69,7 @@ def test_no_cut_has_more_right_beyond_wrong_than_the_break_even(seed: int, count
 def test_a_calibrated_verdict_likelier_wrong_than_right_is_uncertain_however_good_the_rest() -> None:
     logits, truth, _ = drawn(1.0, sharpness=3.0, count=20000)
     probabilities = softmax(logits[0])
-    found = threshold_of(probabilities, truth, None)
+    found = threshold_of(probabilities, truth)
     assert (probabilities.argmax(axis=1) == truth).mean() > 0.7
     assert found.accuracy < 0.35
     assert found.value == found.even == pytest.approx(0.5, abs=0.06)
@@ -79,36 +79,41 @@ def test_a_calibrated_verdict_likelier_wrong_than_right_is_uncertain_however_goo
 def test_a_poor_network_is_uncertain_until_seven_of_ten_are_right() -> None:
     logits, truth, _ = drawn(1.0, sharpness=1.2)
     probabilities = softmax(logits[0])
-    found = threshold_of(probabilities, truth, None)
+    found = threshold_of(probabilities, truth)
     certain = probabilities.max(axis=1) >= found.value
     assert found.decided_by == "accuracy"
     assert (probabilities.argmax(axis=1) == truth)[certain].mean() == pytest.approx(0.7, abs=0.02)
 
 
-def test_sounds_raise_the_threshold_until_nine_in_ten_are_doubted() -> None:
-    logits, truth, _ = drawn(1.0, sharpness=4.0)
-    sounds = np.linspace(0.2, 0.8, 100)
-    found = threshold_of(softmax(logits[0]), truth, sounds)
-    assert found.decided_by == "sounds"
-    assert (sounds < found.value).mean() == pytest.approx(WISHED_DOUBT)
+CALIBRATION = calibrate(*drawn(1.0, sharpness=4.0))
+CONFIDENT, FLAT = np.array([9.0, 0, 0, 0, 0, 0]), np.zeros(6)
 
 
-def test_each_half_of_the_sounds_is_judged_by_the_other() -> None:
-    logits, truth, folds = drawn(1.0, sharpness=4.0)
-    confident, flat = np.array([9.0, 0, 0, 0, 0, 0]), np.zeros(6)
-    # Every second sound of the kind is judged confidently: the first half cannot have known.
-    sounds = np.array([flat, confident] * 20, np.float32)
-    found = doubt_by_kind(("music",) * 40, sounds, calibrate(logits, truth, folds, sounds))
-    assert found["music"]["uncertain"] == 50.0
-    kinds = ("music", "music", "silence", "silence") * 10
-    by_kind = doubt_by_kind(kinds, np.array([flat] * 40, np.float32), calibrate(logits, truth, folds, None))
-    assert {kind: one["sounds"] for kind, one in by_kind.items()} == {"all": 40, "music": 20, "silence": 20}
-    assert {one["uncertain"] for one in by_kind.values()} == {100.0}
-    assert by_kind["all"]["confidence"] == pytest.approx(1 / 6)
+@given(
+    kinds=st.lists(st.sampled_from(["music", "busy", "hum"]), min_size=1, max_size=60),
+    sharpness=st.floats(0.1, 8.0),
+    seed=st.integers(0, 99),
+)
+def test_sounds_are_scored_by_the_threshold_of_speech_and_what_they_would_need_is_told(
+    kinds: list[str], sharpness: float, seed: int
+) -> None:
+    logits = (np.random.default_rng(seed).normal(size=(len(kinds), 6)) * sharpness).astype(np.float32)
+    found = doubt_by_kind(kinds, logits, CALIBRATION)
+    assert set(found) == {"all", *kinds}
+    confidence = softmax(logits, CALIBRATION.temperature).max(axis=1)
+    for kind, one in found.items():
+        own = confidence[[kind in {"all", name} for name in kinds]]
+        assert one["sounds"] == len(own)
+        assert one["confidence"] == pytest.approx(own.mean())
+        assert one["uncertain"] == pytest.approx(100 * (own < CALIBRATION.threshold.value).mean())
+        # The least threshold that is enough: any lower one would let a sound more through.
+        assert (own < one["needed"]).mean() >= WISHED_DOUBT
+        assert (own < np.nextafter(one["needed"], 0.0)).mean() < WISHED_DOUBT
+    assert sum(one["sounds"] for kind, one in found.items() if kind != "all") == found["all"]["sounds"]
 
 
-def test_one_sound_alone_is_judged_by_speech_only() -> None:
-    logits, truth, folds = drawn(1.0, sharpness=4.0)
-    sounds = np.array([[9.0, 0, 0, 0, 0, 0]], np.float32)
-    found = doubt_by_kind(("music",), sounds, calibrate(logits, truth, folds, sounds))
-    assert found["all"]["uncertain"] == 0.0
+def test_a_kind_of_sound_the_network_is_sure_of_is_shown_as_such() -> None:
+    found = doubt_by_kind(("busy", "music") * 20, np.array([CONFIDENT, FLAT] * 20, np.float32), CALIBRATION)
+    assert {kind: one["uncertain"] for kind, one in found.items()} == {"all": 50.0, "busy": 0.0, "music": 100.0}
+    assert found["busy"]["needed"] > CALIBRATION.threshold.value > found["music"]["needed"]
+    assert found["music"]["confidence"] == pytest.approx(1 / 6)

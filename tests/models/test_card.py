@@ -29,13 +29,14 @@ def about(**changes: Any) -> dict[str, Any]:
     configuration = {
         "corpora": ["crema-d", "emodb"],
         "front_end": "mfcc",
+        "weights": "int8",
         "commercial_use": True,
         "shape": {"labels": list(LABELS), "bands": 61, "width": 384, "heads": 6, "feed_forward": [960]},
         "recipe": {"epochs": 4, "rate": 0.0001, "prior_weight": 600.0, "before": [0, 3]},
         "repeat": {"emodb": 3},
         "calm_as_neutral": False,
         "crowd_share": 0.0,
-        "sounds": 240,
+        "sounds": 520,
         "teacher": "telephone-large",
         "teacher_share": 0.5,
     }
@@ -46,6 +47,7 @@ def about(**changes: Any) -> dict[str, Any]:
         "parameters": 1934567,
         "size_bytes": 2_100_000,
         "ms_for_3_s": 2.345,
+        "difference": 0.0312,
         "licence": "Apache-2.0",
         "corpora": {"crema-d": "120 clips of 10 speakers", "emodb": "121 clips of 10 speakers"},
     }
@@ -73,10 +75,14 @@ def test_the_figures_of_the_report_stand_in_the_card(found: dict[str, Any], tmp_
     women = found["fairness"]["emodb"]["10"]["sex"]["women"]
     low, high = women["uar_interval"]
     assert f"{women['uar']:.1f} ({low:.1f} to {high:.1f})" in card
-    assert f"| music | 20 | {found['doubt']['music']['uncertain']:.0f} |" in card
-    assert f"below {found['calibration']['uncertain_below']:.2f} is marked uncertain" in flat(card)
+    music, every = found["doubt"]["music"], found["doubt"]["all"]
+    row = f"| music | 20 | {music['uncertain']:.0f} | {music['confidence']:.2f} | {music['needed']:.2f} |"
+    assert row in card
+    assert f"below {found['calibration']['uncertain_below']:.2f} is marked uncertain: the higher of" in flat(card)
+    assert f"for 90 % of them to be uncertain it would have to be {every['needed']:.2f}; as it is" in flat(card)
     assert f"by one listener with a UAR of {found['crowd']['people_against_intention']['one']['uar']:.1f}" in flat(card)
     assert "| 1,934,567 | 2.10 MB | 2.35 ms | 0.08 % |" in card
+    assert "rounding moves the score that moves most by 3.1 points on average" in flat(card)
 
 
 def test_a_card_is_readable_and_has_its_pictures_beside_it(found: dict[str, Any], tmp_path: Path) -> None:
@@ -152,6 +158,9 @@ def test_the_network_is_described_from_its_configuration(found: dict[str, Any], 
     assert "50 % of the targets are the verdicts of a teacher, `telephone-large`" in small
     assert "An epoch hears EmoDB 3 times, all else once." in small
     assert "| `before` | 0, 3 |" in small
+    assert "The matrix products run in 8-bit integers." in small
+    assert "a share that is spread evenly over the labels" in small
+    assert "are to be told as such: of 520, all that the product takes for an utterance" in small
     shape = about()["configuration"]["shape"] | {"feed_forward": [1536, 1536]}
     recipe = about()["configuration"]["recipe"] | {"ridge": 0.01}
     large = flat(
@@ -159,6 +168,7 @@ def test_the_network_is_described_from_its_configuration(found: dict[str, Any], 
             found,
             about(
                 front_end="log-mel",
+                weights="float16",
                 shape=shape,
                 recipe=recipe,
                 teacher="",
@@ -171,10 +181,11 @@ def test_the_network_is_described_from_its_configuration(found: dict[str, Any], 
         )
     )
     assert "61 rolling log-mel bands of the streamer (" in large
+    assert "Weights are stored in half precision; everything is computed in single precision." in large
     assert "two transformer blocks of width 384 with 6 heads and 1,536 hidden units" in large
     assert "The last layer is solved for exactly" in large
     assert "20 % of the targets on CREMA-D" in large
-    for absent in ("narrowed", "teacher", "An epoch hears", "made-up sounds"):
+    for absent in ("narrowed", "teacher", "An epoch hears", "made-up sounds", "8-bit integers"):
         assert absent not in large
 
 

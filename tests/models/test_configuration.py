@@ -14,6 +14,7 @@ LEAST = """
 name = "mine"
 corpora = ["crema-d"]
 front_end = "mfcc"
+weights = "int8"
 licence = "CC0-1.0"
 commercial_use = true
 shape = {}
@@ -48,6 +49,11 @@ def test_a_shipped_model_names_the_six_emotions_in_the_order_of_events(name: str
     assert read(name).shape.labels[: len(LABELS)] == LABELS
 
 
+@pytest.mark.parametrize("weights", ["int8", "float16"])
+def test_weights_are_kept_as_the_configuration_says(tmp_path: Path, weights: str) -> None:
+    assert read("mine", written(tmp_path, f"weights = '{weights}'", "weights")).weights == weights
+
+
 def test_what_is_not_said_has_a_default(tmp_path: Path) -> None:
     configuration = read("mine", written(tmp_path))
     assert (configuration.teacher, configuration.teacher_share, configuration.sounds) == ("", 0.0, 0)
@@ -72,6 +78,8 @@ def test_an_unknown_name_is_refused_with_the_names_there_are(tmp_path: Path) -> 
         ("corpora = ['crema-d', 'iemocap']", "corpora", "corpora must be some of crema-d, .*, got iemocap"),
         ("corpora = []", "corpora", "corpora must be some of .*, got none"),
         ("repeat = { iemocap = 2 }", "", "got iemocap"),
+        ("", "weights", "missing required field `weights`"),
+        ("weights = 'float8'", "weights", "Invalid enum value 'float8'"),
         ("front_end = 'wavelet'", "front_end", "Invalid enum value 'wavelet'"),
         ("teacher = 'telephone-large'", "", "a teacher needs a teacher_share above 0"),
         ("teacher_share = 0.5", "", "a teacher needs a teacher_share above 0, and the other way round"),

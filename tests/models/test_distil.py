@@ -33,13 +33,14 @@ def teacher(seed: int = 0, fold: int = 1) -> Trained:
     return Trained(net.eval(), RECIPE, fold)
 
 
-def heard_by(*speakers: str) -> tuple[Table, Utterances]:
+def heard_by(*speakers: str, folds: tuple[int, ...] | None = None) -> tuple[Table, Utterances]:
     rng = np.random.default_rng(0)
     rows = [rng.normal(size=(int(rng.integers(1, 40)), 61)).astype(np.float16) for _ in speakers]
     offsets = np.cumsum([0, *(len(one) for one in rows)]).astype(np.int64)
     empty = np.array([""] * len(speakers))
-    # Only the speakers are looked at, and how many clips there are.
-    table = Table(tuple(speakers), np.zeros(len(speakers), int), np.array(speakers), empty, empty, empty, {})
+    # Only speakers and folds are looked at, and how many clips there are.
+    of = np.array(folds or [2] * len(speakers))
+    table = Table(tuple(speakers), np.zeros(len(speakers), int), np.array(speakers), empty, of, empty, {})
     return table, Utterances(np.concatenate(rows), offsets)
 
 
@@ -48,7 +49,7 @@ def test_verdicts_are_probabilities_after_all_other_clips_of_the_same_speaker() 
     table, heard = heard_by(*speakers)
     trained = teacher()
     found = verdicts(trained, table, heard)
-    assert found.shape == (6, 6)
+    assert found.shape == (6, 7)
     np.testing.assert_allclose(found.sum(axis=1), 1.0, atol=1e-5)
     mean, std = trained.net.mean.double(), (trained.net.squares.double() - trained.net.mean.double() ** 2).sqrt()
     prior = Prior(tuple(mean.tolist()), tuple(std.tolist()), RECIPE.prior_weight)
@@ -64,6 +65,21 @@ def test_verdicts_are_probabilities_after_all_other_clips_of_the_same_speaker() 
             tokens = torch.from_numpy(caller.apply(encoded[clip][0].numpy()))
             expected = torch.softmax(trained.net.classify(trained.net.pool(tokens, packed)), dim=1)[0]
         np.testing.assert_allclose(found[clip], expected, atol=1e-4)
+
+
+def test_the_fold_that_the_teacher_left_out_is_not_judged_and_its_rows_are_even() -> None:
+    table, heard = heard_by("a", "b", "a", "c", folds=(2, 1, 2, 1))
+    for clip in (1, 3):
+        heard.rows[heard.offsets[clip] : heard.offsets[clip + 1]] = np.nan
+    found = verdicts(teacher(fold=1), table, heard)
+    np.testing.assert_allclose(found[[1, 3]], 1 / 7)
+    assert np.isfinite(found).all()
+    assert (found[[0, 2]] != found[1]).any(axis=1).all()
+
+
+def test_a_teacher_of_all_speakers_judges_every_clip() -> None:
+    found = verdicts(teacher(fold=0), *heard_by("a", "b", "a", folds=(1, 2, 1)))
+    assert (np.ptp(found, axis=1) > 0).all()
 
 
 CHANGE = {

@@ -1,5 +1,6 @@
 """From a network and its report to a folder that the server loads; errors are one line."""
 
+import copy
 import json
 import sys
 from collections.abc import Callable
@@ -14,10 +15,10 @@ pytest.importorskip("torch", reason="the laboratory's group of dependencies is n
 
 import torch
 
-from models import export
+from models import export, judge
 from models.configuration import read
 from models.experiment import Trained, save
-from models.network import EmotionNet, Shape
+from models.network import EmotionNet, Shape, emotions
 from models.training import Recipe
 from streamer.emotion.model import load
 
@@ -68,17 +69,69 @@ def test_an_exported_model_is_loaded_by_the_server_and_judges_as_its_origin(
     assert card.figures == {"crema_d_uar_cold": 64.1235}
     assert card.normalisation.weight_frames == 90.0
     assert json.loads((tmp_path / "tiny" / "report.json").read_text()) == REPORT
-    measured = export.check(trained, configuration, tmp_path / "tiny")
-    assert 0 < measured["difference"] < export.ROUNDING
-    assert measured["ms_for_3_s"] > 0
+    found = export.check(trained, configuration, tmp_path / "tiny")
+    assert found.wrong == ""
+    assert 0 < found.exact < export.EXACT
+    assert 0 < found.halved < export.HALVED
+    assert found.strayed == 0
+    assert 0 < found.difference < (0.001 if configuration.weights == "float16" else 0.05)
+    assert found.ms_for_3_s > 0
 
 
-def test_another_network_than_the_exported_one_is_noticed(trained: Trained, tmp_path: Path) -> None:
-    configuration = msgspec.structs.replace(read("telephone"), shape=SHAPE)
+def test_another_network_than_the_exported_one_is_noticed_through_its_rounding(
+    trained: Trained, tmp_path: Path
+) -> None:
+    configuration = msgspec.structs.replace(read("telephone"), shape=SHAPE, weights="int8")
     export.export(trained, configuration, REPORT, tmp_path / "tiny", "1.2.3")
     with torch.no_grad():
-        trained.net.head.bias.add_(1.0)
-    assert export.check(trained, configuration, tmp_path / "tiny")["difference"] == pytest.approx(1.0, abs=0.25)
+        # It will not stop at the label it gave.
+        trained.net.head.bias[(trained.net.head.bias.argmax() + 1) % 6] += 4.0
+    found = export.check(trained, configuration, tmp_path / "tiny")
+    assert found.exact < export.EXACT
+    assert found.strayed > export.STRAYED
+    assert f"another verdict on {found.strayed} of 20 made-up voices, must be 4 at most" in found.wrong
+
+
+def test_in_half_precision_a_small_difference_is_noticed(trained: Trained, tmp_path: Path) -> None:
+    configuration = msgspec.structs.replace(read("telephone"), shape=SHAPE, weights="float16")
+    export.export(trained, configuration, REPORT, tmp_path / "tiny", "1.2.3")
+    with torch.no_grad():
+        trained.net.head.bias[0] += 0.2
+    found = export.check(trained, configuration, tmp_path / "tiny")
+    assert found.strayed == 0
+    assert "as an ONNX graph in half precision" in found.wrong
+
+
+def test_of_8_bit_integers_the_graph_is_looked_at_before_they_come_in(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configuration = msgspec.structs.replace(read("telephone"), shape=SHAPE, weights="int8")
+    export.export(trained, configuration, REPORT, tmp_path / "tiny", "1.2.3")
+    other = copy.deepcopy(trained)
+    with torch.no_grad():
+        other.net.head.bias[0] += 0.2
+    monkeypatch.setattr(export, "as_served", lambda _, *given: judge.as_served(other, *given))
+    found = export.check(trained, configuration, tmp_path / "tiny")
+    assert found.strayed == 0
+    assert "as an ONNX graph in half precision" in found.wrong
+
+
+def test_a_network_that_is_written_otherwise_than_it_was_trained_is_noticed(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configuration = msgspec.structs.replace(read("telephone"), shape=SHAPE)
+    export.export(trained, configuration, REPORT, tmp_path / "tiny", "1.2.3")
+    monkeypatch.setattr(export, "emotions", lambda logits: emotions(logits) + 0.002)
+    found = export.check(trained, configuration, tmp_path / "tiny")
+    assert found.exact == pytest.approx(0.002, rel=0.05)
+    assert "off by 0.002, must be 0.001 at most" in found.wrong
+
+
+def test_what_is_no_number_is_wrong() -> None:
+    right = export.Checked(exact=1e-5, halved=1e-3, strayed=0, difference=0.0, ms_for_3_s=1.0)
+    assert right.wrong == ""
+    for name in ("exact", "halved"):
+        assert "off by nan" in msgspec.structs.replace(right, **{name: float("nan")}).wrong
 
 
 def test_the_command_writes_the_folder_and_tells_the_card_what_it_measured(
@@ -96,6 +149,8 @@ def test_the_command_writes_the_folder_and_tells_the_card_what_it_measured(
     assert (report, where) == (REPORT, folder)
     assert about["size_bytes"] == (folder / "model.onnx").stat().st_size
     assert about["parameters"] == sum(int(np.prod(one.shape)) for one in trained.net.parameters())
+    assert 0 < about["difference"] < 0.05
+    assert about["ms_for_3_s"] > 0
     assert (about["name"], about["version"], about["corpora"]) == ("telephone", "2.1.0", REPORT["read"])
     assert "MB" in capsys.readouterr().out
 
@@ -105,8 +160,8 @@ def test_a_model_that_judges_otherwise_than_its_network_is_an_error(
 ) -> None:
     save(trained, tmp_path / "lab" / "telephone" / "fold-0.pt")
     (tmp_path / "lab" / "telephone" / "report.json").write_text(json.dumps(REPORT))
-    monkeypatch.setattr(export, "check", lambda *_: {"difference": 0.5, "ms_for_3_s": 1.0})
-    with pytest.raises(SystemExit, match=r"error: a logit differs from the network's by 0\.5, must be 0\.25 at most"):
+    monkeypatch.setattr(export, "check", lambda *_: export.Checked(1e-5, 1e-3, 9, difference=0.5, ms_for_3_s=1.0))
+    with pytest.raises(SystemExit, match=r"error: .*telephone: rounded, the network gives another verdict on 9 of 20 "):
         run()
     assert told == []
 

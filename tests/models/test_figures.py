@@ -141,8 +141,22 @@ def test_calibration_is_reported_before_and_after_with_its_reasons(tmp_path: Pat
     assert found["ece_after"] < found["ece_before"]
     assert set(found["temperature_by_fold"]) == {"1", "2", "3", "4", "5"}
     assert found["uncertain_below"] == max(found["candidates"].values()) == found["candidates"][found["decided_by"]]
+    assert set(found["candidates"]) == {"accuracy", "even"}
     assert sum(one["clips"] for one in found["bins"]) == 5 * 240
     assert found["accuracy_when_certain"] > found["accuracy_when_uncertain"]
+
+
+def test_sounds_are_scored_and_change_nothing_about_speech(tmp_path: Path) -> None:
+    sure = msgspec.structs.replace(doubted(), logits=doubted().logits * np.float32(1000.0))
+    found, without, doubting = (reported(tmp_path, doubted=one) for one in (sure, None, doubted()))
+    assert found["calibration"] == without["calibration"] == doubting["calibration"]
+    assert found["corpora"] == without["corpora"]
+    assert without["doubt"] == {}
+    assert doubting["headline"]["sounds_uncertain"] == 100.0
+    assert found["headline"]["sounds_uncertain"] == found["doubt"]["all"]["uncertain"] < 20.0
+    assert (
+        found["doubt"]["music"]["needed"] > found["calibration"]["uncertain_below"] > doubting["doubt"]["all"]["needed"]
+    )
 
 
 def test_the_figures_of_a_fold_do_not_use_its_own_temperature(tmp_path: Path) -> None:

@@ -103,6 +103,7 @@ CONFIGURATION = Configuration(
     name="tiny",
     corpora=("crema-d",),
     front_end="mfcc",
+    weights="int8",
     licence="CC0-1.0",
     commercial_use=True,
     shape=Shape(width=24, heads=2, feed_forward=(20,), listens=(0, 1), attention=8),

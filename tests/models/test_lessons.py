@@ -1,4 +1,4 @@
-"""What a network is told: targets are probabilities, the fold that is left out is absent, doubt is taught evenly."""
+"""What a network is told: targets are probabilities, the fold that is left out is absent, sounds are nobody's."""
 
 import zlib
 from pathlib import Path
@@ -20,12 +20,15 @@ from models.lessons import SOUNDS_A_CALLER, lesson_without, sounds, targets
 from models.network import Shape
 from models.sounds import KINDS
 from models.training import Recipe
+from models.utterance import find
+from models.vowels import babbling
 from streamer.emotion.model import LABELS
 
 CONFIGURATION = Configuration(
     name="mine",
     corpora=("crema-d", "emodb"),
     front_end="mfcc",
+    weights="int8",
     licence="CC0-1.0",
     commercial_use=True,
     shape=Shape(),
@@ -100,33 +103,33 @@ def test_targets_are_probabilities_whatever_the_shares(
     tmp_path_factory: pytest.TempPathFactory, crowd: float, teacher: float, seed: int
 ) -> None:
     votes = voted(tmp_path_factory.mktemp("votes"), ("1001_0", "5,1,0,0,3,0"), ("1002_2", "0,0,0,0,0,0"))
-    taught = np.random.default_rng(seed).dirichlet(np.ones(6), len(SOME.clips)).astype(np.float32)
+    taught = np.random.default_rng(seed).dirichlet(np.ones(7), len(SOME.clips)).astype(np.float32)
     configuration = msgspec.structs.replace(
         CONFIGURATION, crowd_share=crowd, teacher="telephone-large", teacher_share=teacher
     )
     wanted = targets(SOME, configuration, votes, taught)
-    assert wanted.shape == (6, 6)
+    assert wanted.shape == (6, 7)
     assert (wanted >= 0).all()
     np.testing.assert_allclose(wanted.sum(axis=1), 1.0, atol=1e-5)
 
 
 def test_without_crowd_and_teacher_the_intended_emotion_is_all_there_is() -> None:
-    np.testing.assert_array_equal(targets(SOME, CONFIGURATION, None, None), np.eye(6)[SOME.labels])
+    np.testing.assert_array_equal(targets(SOME, CONFIGURATION, None, None), np.eye(7)[SOME.labels])
 
 
 def test_the_crowd_has_its_share_where_it_voted_and_nowhere_else(tmp_path: Path) -> None:
     votes = voted(tmp_path, ("1001_0", "5,1,0,0,4,0"), ("1001_1", "0,0,0,0,0,0"), ("03_3", "9,0,0,0,0,0"))
     wanted = targets(SOME, msgspec.structs.replace(CONFIGURATION, crowd_share=0.4), votes, None)
     # neutral 4 of 10, angry 5 of 10, disgust 1 of 10; the actor was asked for anger.
-    np.testing.assert_allclose(wanted[0], [0.16, 0, 0, 0.6 + 0.2, 0, 0.04], atol=1e-6)
-    np.testing.assert_array_equal(wanted[1:], np.eye(6)[SOME.labels[1:]])
+    np.testing.assert_allclose(wanted[0], [0.16, 0, 0, 0.6 + 0.2, 0, 0.04, 0], atol=1e-6)
+    np.testing.assert_array_equal(wanted[1:], np.eye(7)[SOME.labels[1:]])
 
 
 def test_the_teacher_has_its_share_of_every_clip() -> None:
-    taught = np.full((6, 6), 1 / 6, np.float32)
+    taught = np.full((6, 7), 1 / 7, np.float32)
     configuration = msgspec.structs.replace(CONFIGURATION, teacher="telephone-large", teacher_share=0.75)
     wanted = targets(SOME, configuration, None, taught)
-    np.testing.assert_allclose(wanted, 0.25 * np.eye(6)[SOME.labels] + 0.125, atol=1e-6)
+    np.testing.assert_allclose(wanted, 0.25 * np.eye(7)[SOME.labels] + 0.75 / 7, atol=1e-6)
 
 
 @pytest.mark.parametrize("fold", [0, 1, 2])
@@ -143,7 +146,7 @@ def test_a_small_corpus_is_heard_again_but_for_the_fold_that_is_left_out(compute
     assert sorted(lesson.indices) == [2, 4, 4, 4, 5, 5, 5]
 
 
-def test_sounds_stand_behind_the_clips_as_callers_of_their_own_and_are_to_be_doubted(
+def test_sounds_stand_behind_the_clips_as_callers_of_their_own_and_are_nobodys_emotion(
     computed: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     count = SOUNDS_A_CALLER * len(KINDS) + 5
@@ -152,7 +155,8 @@ def test_sounds_stand_behind_the_clips_as_callers_of_their_own_and_are_to_be_dou
     def quick(count: int, split: str, seed: int) -> tuple[list[str], list[np.ndarray]]:
         splits.append(split)
         rng = np.random.default_rng(seed)
-        names = [sorted(KINDS)[n % len(KINDS)] for n in range(count)]
+        # Of one kind nothing is left: the product hears silence.
+        names = [kind for kind in (sorted(KINDS)[n % len(KINDS)] for n in range(count)) if kind != "silence"]
         return names, [rng.uniform(-0.1, 0.1, 400).astype(np.float32) for _ in names]
 
     monkeypatch.setattr(lessons, "sounds", quick)
@@ -160,14 +164,22 @@ def test_sounds_stand_behind_the_clips_as_callers_of_their_own_and_are_to_be_dou
     assert computed
     assert splits == ["train"]
     n_clips = len(SOME.clips)
+    count -= sum(sorted(KINDS)[n % len(KINDS)] == "silence" for n in range(count))
     assert sorted(lesson.indices) == [0, 1, 3, *range(n_clips, n_clips + count)]
-    np.testing.assert_allclose(lesson.targets[n_clips:], 1 / 6)
+    np.testing.assert_array_equal(lesson.targets[n_clips:], np.tile(np.eye(7)[-1], (count, 1)))
+    assert not lesson.targets[:n_clips, -1].any()
     np.testing.assert_allclose(lesson.targets.sum(axis=1), 1.0, atol=1e-6)
     assert all(len(hearing) == n_clips + count == len(lesson.speakers) for hearing in lesson.hearings)
     np.testing.assert_array_equal(lesson.hearings[0].frames(3), np.full((2, 61), 3.0))
     names, sizes = np.unique(lesson.speakers[n_clips:], return_counts=True)
     assert all(name.startswith("sounds/") for name in names)
     assert sizes.max() == SOUNDS_A_CALLER
+    # As many callers of a kind as its sounds need, each of one kind.
+    assert set(names) == {
+        f"sounds/{kind}/{caller}"
+        for kind in set(KINDS) - {"silence"}
+        for caller in range(1 + (sorted(KINDS).index(kind) < 5))
+    }
     assert not set(names) & set(SOME.speakers)
 
 
@@ -179,7 +191,7 @@ def test_sounds_are_of_the_split_that_is_asked_for_and_all_kinds_are_as_frequent
 
     def make(kind: str, seconds: float, rng: np.random.Generator, split: str, talkers: object = ()) -> np.ndarray:
         made.append((kind, split, len(list(talkers))))
-        return rng.uniform(-0.1, 0.1, round(8000 * seconds)).astype(np.float32)
+        return babbling(seconds, rng)
 
     monkeypatch.setattr(lessons, "make", make)
     kinds, heard = sounds(2 * len(KINDS), split, seed=1)
@@ -189,8 +201,22 @@ def test_sounds_are_of_the_split_that_is_asked_for_and_all_kinds_are_as_frequent
     assert all(0 < len(one) <= 5 * 8000 for one in heard)
 
 
+def test_what_the_product_takes_for_silence_is_no_sound_to_be_doubted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def make(kind: str, seconds: float, rng: np.random.Generator, *_: object) -> np.ndarray:
+        voice = babbling(seconds, rng)
+        return np.zeros(len(voice), np.float32) if kind in {"silence", "dtmf"} else voice
+
+    monkeypatch.setattr(lessons, "make", make)
+    monkeypatch.setattr(lessons, "transmit", lambda samples, *_: samples)
+    kinds, heard = sounds(3 * len(KINDS), "train", seed=1)
+    assert kinds == [kind for kind in sorted(KINDS) if kind not in {"silence", "dtmf"}] * 3
+    assert len(heard) == len(kinds)
+    assert all(find(one) is not None for one in heard)
+
+
 def test_the_same_seed_gives_the_same_sounds_and_the_splits_share_none() -> None:
     first, second = (sounds(len(KINDS), "train", seed=3)[1] for _ in range(2))
+    assert len(first) > len(KINDS) // 2
     for one, again in zip(first, second, strict=True):
         np.testing.assert_array_equal(one, again)
     tested = sounds(len(KINDS), "test", seed=3)[1]

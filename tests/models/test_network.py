@@ -1,4 +1,4 @@
-"""The network: packed utterances do not touch, statistics are the streamer's, Whisper's layers are Whisper's."""
+"""The network: packed utterances do not touch, statistics are the streamer's, Whisper's layers are Whisper's, doubt."""
 
 from collections.abc import Callable
 
@@ -19,6 +19,7 @@ from models.network import (
     Shape,
     Statistics,
     begin_with_whisper,
+    emotions,
     pack,
     positions,
 )
@@ -92,6 +93,65 @@ def test_a_token_is_spoken_when_one_of_its_two_frames_is_near_the_loudest_point(
     loud = rows.max(axis=1) > rows.max() - SPOKEN
     expected = [float(loud[2 * token : 2 * token + 2].any()) for token in range((length + 1) // 2)]
     assert pack([rows]).spoken.tolist() == expected
+
+
+NO_MORE = 30.0
+"""Logits of a trained network stay well within."""
+
+
+@st.composite
+def drawn_logits(draw: st.DrawFn) -> np.ndarray:
+    """One row of logits, float32[1, labels + 1]."""
+    some = st.lists(st.floats(-NO_MORE, NO_MORE, width=32), min_size=3, max_size=9)
+    return np.array([draw(some)], np.float32)
+
+
+def spread(logits: np.ndarray) -> np.ndarray:
+    """Probabilities of the labels."""
+    return emotions(torch.from_numpy(logits.astype(np.float64))).exp().numpy()
+
+
+def test_there_is_a_logit_for_each_label_and_one_for_nobodys_emotion() -> None:
+    assert judged([utterance(9, 0), utterance(4, 1)])[2].shape == (2, len(SHAPE.labels) + 1)
+
+
+@given(logits=drawn_logits(), nobody=st.floats(-1e4, 1e4))
+def test_emotions_are_a_distribution_over_the_labels_even_when_it_is_nobodys(logits: np.ndarray, nobody: float) -> None:
+    logits[0, -1] = nobody
+    found = emotions(torch.from_numpy(logits))
+    assert found.shape == (1, logits.shape[1] - 1)
+    assert torch.isfinite(found).all()
+    np.testing.assert_allclose(found.exp().sum(), 1.0, atol=1e-5)
+
+
+@given(logits=drawn_logits())
+def test_what_is_nobodys_emotion_is_spread_evenly_over_the_labels(logits: np.ndarray) -> None:
+    share = np.exp(logits[0].astype(np.float64) - logits.max())
+    share /= share.sum()
+    np.testing.assert_allclose(spread(logits)[0], share[:-1] + share[-1] / (len(share) - 1), atol=1e-8)
+
+
+@given(logits=drawn_logits(), label=st.integers(0, 100), more=st.floats(0.01, 5.0))
+def test_a_higher_logit_of_a_label_makes_it_likelier_and_no_other(logits: np.ndarray, label: int, more: float) -> None:
+    label %= logits.shape[1] - 1
+    higher = logits.astype(np.float64)
+    higher[0, label] += more
+    before, after = spread(logits)[0], spread(higher)[0]
+    assert after[label] >= before[label] - 1e-12
+    assert (np.delete(after, label) <= np.delete(before, label) + 1e-12).all()
+
+
+@given(logits=drawn_logits(), more=st.floats(0.01, 5.0))
+def test_the_likelier_nobodys_emotion_is_the_less_is_said_and_the_order_of_the_labels_stays(
+    logits: np.ndarray, more: float
+) -> None:
+    doubtful = logits.astype(np.float64)
+    doubtful[0, -1] += more
+    before, after = spread(logits)[0], spread(doubtful)[0]
+    assert after.max() <= before.max() + 1e-12
+    assert after.min() >= before.min() - 1e-12
+    order = np.argsort(logits[0, :-1], kind="stable")
+    assert (np.diff(after[order]) >= -1e-12).all()
 
 
 def test_the_last_channel_is_the_floor_below_the_loudest_point_as_it_was_heard() -> None:

@@ -16,7 +16,7 @@ import torch
 
 from models.configuration import Configuration
 from models.dataset import FRONT_END, in_whispers_units
-from models.network import EmotionNet, Shape, Statistics, pack
+from models.network import EmotionNet, Shape, Statistics, emotions, pack
 from models.serving import Serving, features_of, to_onnx
 from models.toml import to_toml
 from models.training import Recipe
@@ -25,15 +25,17 @@ from streamer.features import Prior, RollingLogMel, RollingMfcc
 
 WIDTH = 24
 CHANNELS = 2 * WIDTH
-ROUNDING = 0.1
-"""How far 8-bit integers may move a logit of this small network, whose logits differ by 1 or so."""
+ROUNDING = {"int8": 0.1, "float16": 0.005}
+"""How far 8-bit integers, or weights in half precision, may move a log-probability of this small network, which are 1
+or so apart."""
 
 
-def configuration(front_end: str) -> Configuration:
+def configuration(front_end: str, weights: str = "int8") -> Configuration:
     return Configuration(
         name="tiny",
         corpora=("crema-d",),
         front_end=front_end,
+        weights=weights,
         licence="CC0-1.0",
         commercial_use=True,
         shape=Shape(width=WIDTH, heads=2, feed_forward=(40, 30), listens=(1, 2), attention=10),
@@ -71,7 +73,7 @@ def sound(n_samples: int, seed: int) -> np.ndarray:
 
 
 def as_trained(samples: np.ndarray, before: Statistics) -> tuple[np.ndarray, ...]:
-    """Logits and moments of the network as it is trained."""
+    """Log-probabilities and moments of the network as it is trained."""
     rolling = RollingLogMel(FRONT_END)
     rolling.push(samples)
     packed = pack([in_whispers_units(rolling.features())])
@@ -79,8 +81,8 @@ def as_trained(samples: np.ndarray, before: Statistics) -> tuple[np.ndarray, ...
         tokens = NET.encode(packed)
         said = NET.statistics(tokens, packed)
         normalised = NET.normalise(tokens, packed.owner, before, 50.0)
-        logits = NET.classify(NET.pool(normalised, packed))
-    return tuple(one.numpy() for one in (logits, said.weight, said.total, said.squares))
+        known = emotions(NET.classify(NET.pool(normalised, packed)))
+    return tuple(one.numpy() for one in (known, said.weight, said.total, said.squares))
 
 
 def features(samples: np.ndarray, front_end: str) -> np.ndarray:
@@ -115,8 +117,8 @@ def test_one_utterance_comes_out_as_it_does_in_training(front_end: str, n_sample
     with torch.inference_mode():
         given_ = (torch.from_numpy(one[np.newaxis]) for one in (features(samples, front_end), mean, std))
         found = [one.numpy() for one in serving(*given_)]
-    logits, weight, total, squares = as_trained(samples, before)
-    np.testing.assert_allclose(found[0], logits, atol=2e-3)
+    known, weight, total, squares = as_trained(samples, before)
+    np.testing.assert_allclose(found[0], known, atol=2e-3)
     # A token at the very edge of silence may fall on either side of it, where MFCCs are turned back.
     assert abs(found[1] - weight) <= (1 if front_end == "mfcc" else 0)
     if found[1] == weight:
@@ -124,12 +126,16 @@ def test_one_utterance_comes_out_as_it_does_in_training(front_end: str, n_sample
         np.testing.assert_allclose(found[3], squares, rtol=1e-3, atol=2e-2)
 
 
-@pytest.fixture(scope="module", params=["mfcc", "log-mel"])
-def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A folder with the network as ONNX, and its front end."""
+WAYS = [(front_end, weights) for front_end in ("mfcc", "log-mel") for weights in ("int8", "float16")]
+
+
+@pytest.fixture(scope="module", params=WAYS, ids="-".join)
+def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
+    """A folder with the network as ONNX, its front end and how its weights are kept."""
+    front_end, weights = request.param
     path = tmp_path_factory.mktemp("exported") / "deep" / "model.onnx"
-    to_onnx(NET, CONFIGURATIONS[request.param], path)
-    return path, request.param
+    to_onnx(NET, configuration(front_end, weights), path)
+    return path, front_end, weights
 
 
 def loaded(path: Path, front_end: str, **changes: object) -> EmotionModel:
@@ -151,23 +157,24 @@ def loaded(path: Path, front_end: str, **changes: object) -> EmotionModel:
     return load(path.parent)
 
 
-def test_the_server_loads_what_is_exported_and_judges_nearly_as_it_was_trained(exported: tuple[Path, str]) -> None:
-    path, front_end = exported
+def test_the_server_loads_what_is_exported_and_judges_nearly_as_it_was_trained(exported: tuple[Path, str, str]) -> None:
+    path, front_end, weights = exported
     model = loaded(path, front_end)
     for n_samples, seed in ((200, 1), (280, 2), (4000, 3), (8037, 4), (24000, 5)):
         samples = sound(n_samples, seed)
         before, mean, std = a_caller(seed)
         rows = features(samples, front_end)
-        logits, moments = model.run(rows, mean, std)
+        known, moments = model.run(rows, mean, std)
         expected, weight, total, _ = as_trained(samples, before)
-        assert np.abs(logits - expected[0]).max() < ROUNDING
+        assert np.abs(known - expected[0]).max() < ROUNDING[weights]
+        assert np.exp(known).sum() == pytest.approx(1.0, abs=1e-4)
         assert abs(moments.n_frames - weight[0]) <= 1
         assert 1 <= moments.n_frames <= (len(rows) + 1) // 2
         np.testing.assert_allclose(moments.total / moments.n_frames, total[0] / weight[0], atol=0.1)
 
 
-def test_one_frame_is_enough(exported: tuple[Path, str]) -> None:
-    path, front_end = exported
+def test_one_frame_is_enough(exported: tuple[Path, str, str]) -> None:
+    path, front_end, _ = exported
     model = loaded(path, front_end)
     rows = features(sound(200, 1), front_end)
     assert rows.shape == (1, 61)
@@ -176,15 +183,15 @@ def test_one_frame_is_enough(exported: tuple[Path, str]) -> None:
     assert sum(judgement.verdict.scores.values()) == pytest.approx(1.0, abs=1e-3)
 
 
-def test_silence_is_judged_too(exported: tuple[Path, str]) -> None:
-    path, front_end = exported
+def test_silence_is_judged_too(exported: tuple[Path, str, str]) -> None:
+    path, front_end, _ = exported
     model = loaded(path, front_end)
     judgement = model.judge(features(np.zeros(4000, np.float32), front_end), model.new_normaliser())
     assert sum(judgement.verdict.scores.values()) == pytest.approx(1.0, abs=1e-3)
 
 
-def test_the_network_carries_its_features_and_no_other_card_is_taken(exported: tuple[Path, str]) -> None:
-    path, front_end = exported
+def test_the_network_carries_its_features_and_no_other_card_is_taken(exported: tuple[Path, str, str]) -> None:
+    path, front_end, _ = exported
     metadata = {one.key: one.value for one in onnx.load(path).metadata_props}
     card = msgspec.json.decode(metadata["features"])
     assert card["kind"] == ("mfcc/1" if front_end == "mfcc" else "log-mel/1")
@@ -193,12 +200,44 @@ def test_the_network_carries_its_features_and_no_other_card_is_taken(exported: t
         loaded(path, front_end, features=other)
 
 
-def test_large_products_are_in_8_bits_of_which_7_are_used(exported: tuple[Path, str]) -> None:
-    path, _ = exported
-    graph = onnx.load(path).graph
-    # Two convolutions; for each of two blocks query, key and value, what is attended, two linear layers.
-    assert [one.op_type for one in graph.node].count("MatMulInteger") >= 10
-    rounded = [one for one in graph.initializer if one.data_type == onnx.TensorProto.INT8 and len(one.dims) == 2]
-    assert len(rounded) >= 10
-    assert all(np.abs(onnx.numpy_helper.to_array(one).astype(int)).max() <= 64 for one in rounded)
-    assert not list(path.parent.glob("*.exact.onnx"))
+def by_type(path: Path) -> dict[int, list[np.ndarray]]:
+    """The stored numbers of a network by their ONNX data type."""
+    found: dict[int, list[np.ndarray]] = {}
+    for one in onnx.load(path).graph.initializer:
+        found.setdefault(one.data_type, []).append(onnx.numpy_helper.to_array(one))
+    return found
+
+
+def test_products_with_weights_are_in_8_bits_of_which_7_are_used(tmp_path: Path) -> None:
+    to_onnx(NET, configuration("mfcc", "int8"), tmp_path / "model.onnx")
+    products = [one.op_type for one in onnx.load(tmp_path / "model.onnx").graph.node]
+    # MFCCs back to bands, two convolutions, for each of two blocks query, key and value, what is attended and two
+    # linear layers; the pooling's two and the last layer.
+    assert products.count("MatMulInteger") == 14
+    # What is left multiplies tokens with tokens: what is asked with what answers, and the answers' mean, in each block.
+    assert products.count("MatMul") == 4
+    assert products.count("Gemm") == 0
+    rounded = [one for one in by_type(tmp_path / "model.onnx")[onnx.TensorProto.INT8] if one.ndim == 2]
+    assert len(rounded) == 14
+    assert all(np.abs(one.astype(int)).max() <= 64 for one in rounded)
+
+
+def test_half_precision_stores_large_weights_in_half_the_room_and_computes_in_single(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    wide = Shape(width=96, heads=2, feed_forward=(192,), listens=(1,), attention=48)
+    to_onnx(EmotionNet(wide), msgspec.structs.replace(configuration("log-mel", "float16"), shape=wide), tmp_path / "it")
+    stored = by_type(tmp_path / "it")
+    whole = 4 * sum(one.size for kind in (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16) for one in stored[kind])
+    assert all(one.size < 4096 for one in stored[onnx.TensorProto.FLOAT])
+    assert all(one.size >= 4096 for one in stored[onnx.TensorProto.FLOAT16])
+    assert 0.5 * whole < (tmp_path / "it").stat().st_size < 0.65 * whole
+    nodes = onnx.load(tmp_path / "it").graph.node
+    cast = {one.output[0] for one in nodes if one.op_type == "Cast" and one.input[0].endswith("_16")}
+    assert len(cast) == len(stored[onnx.TensorProto.FLOAT16])
+    assert {name for one in nodes for name in one.input if name.endswith("_16")} == {f"{name}_16" for name in cast}
+
+
+def test_nothing_but_the_network_is_left_in_its_folder(tmp_path: Path) -> None:
+    for weights in ("int8", "float16"):
+        to_onnx(NET, configuration("mfcc", weights), tmp_path / weights / "model.onnx")
+        assert [one.name for one in (tmp_path / weights).iterdir()] == ["model.onnx"]

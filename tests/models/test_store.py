@@ -10,8 +10,8 @@ import pytest
 from streamer.emotion.model import LABELS, SURPRISE, load, locate
 
 STORE = Path(__file__).resolve().parents[2] / "models" / "store"
-MOST_BYTES = 8_000_000
-"""8 M parameters of a byte each; that is the most a model of the store may have."""
+MOST_BYTES = 16_000_000
+"""8 M parameters, the most a model of the store may have, in half precision."""
 FOLDERS = sorted(card.parent for card in STORE.glob("*/model.toml"))
 
 
