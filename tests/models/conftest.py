@@ -15,6 +15,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import settings
+
+# Laboratory tests run beside trainings: how long one takes says nothing about it.
+settings.register_profile("laboratory", deadline=None)
+settings.load_profile("laboratory")
 
 NEED = {
     "torch": [
