@@ -79,7 +79,7 @@ class Lesson(msgspec.Struct, frozen=True, eq=False):
     indices: NDArray[np.integer]
     """Which clips may be heard."""
     targets: NDArray[np.float32]
-    """float32[clips, labels]: how likely each label is for each clip; rows sum to 1."""
+    """float32[clips, labels + 1]: how likely each label is for each clip, last nobody's; rows sum to 1."""
 
 
 class _Batch(msgspec.Struct, frozen=True, eq=False):
