@@ -30,8 +30,7 @@ def fit_head(net: EmotionNet, lesson: Lesson, recipe: Recipe, hearings: Sequence
     lesson
         Clips and targets; each clip is heard once over each of `hearings`, after a drawn number of others.
     recipe
-        How often an utterance is a caller's first, what the prior weighs, how large weights
-        may be.
+        How often an utterance is a caller's first, what the prior weighs, how large weights may be.
     hearings
         Which of the lesson's hearings are used.
 
