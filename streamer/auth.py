@@ -1,22 +1,22 @@
-"""Who may connect, decided before the upgrade, in one mechanism per dialect.
+"""Who may connect, decided before the upgrade: keys, and the ways to present one.
 
-Native clients present a bearer token; Twilio signs the URL. Comparisons take the same time whether they fail at the
-first byte or the last. This file must never log or return a secret, and never look at forwarded headers: the public
-URL comes from the configuration or not at all.
+Each platform has one way (`streamer.platforms` says which); the ways that several share are here. Comparisons take the
+same time whether they fail at the first byte or the last. This file must never log or return a secret, and never look
+at forwarded headers: the public URL comes from the configuration or not at all.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hmac
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
 import msgspec
 
 from streamer.config import Settings, read_secret
-from streamer.wire import twilio_signature
-from streamer.wire.twilio import Twilio
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -26,6 +26,7 @@ class Key(msgspec.Struct, frozen=True):
     secret: str
     tenant: str
     dialects: tuple[str, ...]
+    """Those that it opens; empty = all."""
 
 
 class Upgrade(msgspec.Struct, frozen=True):
@@ -54,6 +55,15 @@ class Refusal(msgspec.Struct, frozen=True):
     """Short, for metrics: ``missing``, ``wrong`` ..."""
     message: str
     """For the peer's log: what was expected."""
+    after_s: float = 0.0
+    """How long to wait before saying so."""
+
+
+Gate = Callable[[Upgrade], Pass | Refusal]
+"""One platform's way of letting in, made once per server, so that it may remember what must not be seen twice."""
+
+NOBODY = Pass(tenant="default", key_id="")
+"""Who comes in where no key is needed."""
 
 
 class Keyring:
@@ -61,8 +71,10 @@ class Keyring:
 
     def __init__(self, keys: tuple[Key, ...], *, key_needed: bool, public_url: str = "") -> None:
         self._keys = keys
-        self._key_needed = key_needed
-        self._public_url = public_url
+        self.key_needed = key_needed
+        """Whether a peer without a credential stays out."""
+        self.public_url = public_url
+        """`wss://host[:port]` as platforms know this server; empty where the configuration does not say."""
 
     @classmethod
     def of(cls, settings: Settings) -> Keyring:
@@ -86,55 +98,63 @@ class Keyring:
         needed = server.require_key or not (is_loopback(server.host) or server.open)
         return cls(keys, key_needed=needed, public_url=server.public_url)
 
-    def decide(self, upgrade: Upgrade) -> Pass | Refusal:
-        """Say whether a request may be upgraded, and for which tenant."""
-        keys = [key for key in self._keys if not key.dialects or upgrade.dialect in key.dialects]
-        if upgrade.dialect == Twilio.name:
-            return self._by_signature(upgrade, keys)
-        return self._by_bearer(upgrade, keys)
+    def opening(self, dialect: str) -> list[Key]:
+        """Return the keys that open a dialect."""
+        return [key for key in self._keys if not key.dialects or dialect in key.dialects]
 
-    def _by_bearer(self, upgrade: Upgrade, keys: list[Key]) -> Pass | Refusal:
-        """RFC 6750, section 2.1. A key that is presented must be right even where none is needed."""
+    def with_secret(self, dialect: str, secret: str) -> Pass | None:
+        """Return as whom a secret lets in; None if it opens nothing here."""
+        presented = secret.encode(errors="surrogateescape")
+        found = [key for key in self.opening(dialect) if hmac.compare_digest(key.secret.encode(), presented)]
+        return Pass(tenant=found[0].tenant, key_id=found[0].id) if found else None
+
+    def bearer(self, upgrade: Upgrade) -> Pass | Refusal:
+        """Let in by ``Authorization: Bearer <secret>`` (RFC 6750, section 2.1).
+
+        A key that is presented must be right even where none is needed.
+        """
+        expected = "Authorization: Bearer <secret>"
         scheme, _, token = upgrade.headers.get("authorization", "").partition(" ")
         if not scheme:
-            if self._key_needed:
-                return Refusal(
-                    HTTPStatus.UNAUTHORIZED, "missing", "a key is needed: send Authorization: Bearer <secret>"
-                )
-            return Pass(tenant="default", key_id="")
+            return self.without(expected)
         if scheme.lower() != "bearer":
             # The scheme is not shown: a client that forgets it sends the secret in its place.
-            return Refusal(HTTPStatus.UNAUTHORIZED, "scheme", "expected Authorization: Bearer <secret>")
-        found = [key for key in keys if hmac.compare_digest(key.secret.encode(), token.strip().encode())]
-        if not found:
-            return Refusal(HTTPStatus.UNAUTHORIZED, "wrong", f"the key is not one that opens {upgrade.dialect}")
-        return Pass(tenant=found[0].tenant, key_id=found[0].id)
+            return Refusal(HTTPStatus.UNAUTHORIZED, "scheme", f"expected {expected}")
+        return self.with_secret(upgrade.dialect, token.strip()) or wrong_key(upgrade.dialect)
 
-    def _by_signature(self, upgrade: Upgrade, keys: list[Key]) -> Pass | Refusal:
-        """Twilio's signature over the URL; asked for as soon as a key for the dialect exists."""
-        if not keys:
-            if self._key_needed:
-                return Refusal(
-                    HTTPStatus.UNAUTHORIZED, "missing", "no [[keys]] entry holds the auth token of this Twilio account"
-                )
-            return Pass(tenant="default", key_id="")
-        given = upgrade.headers.get(twilio_signature.SIGNATURE_HEADER.lower(), "")
-        if not given:
-            return Refusal(HTTPStatus.FORBIDDEN, "missing", "the X-Twilio-Signature header is missing")
-        asked_for = upgrade.headers.get(twilio_signature.SETTINGS_HEADER.lower(), "")
-        algorithm = twilio_signature.signature_algorithm(asked_for)
-        if algorithm is None:
-            return Refusal(HTTPStatus.FORBIDDEN, "algorithm", f"signature algorithm not known here: {asked_for[:80]!r}")
-        urls = twilio_signature.candidate_urls(self._public_url, upgrade.headers.get("host", ""), upgrade.target)
-        tokens = {key.id: key.secret for key in keys}
-        matched = twilio_signature.signature_matches(tokens, urls, given, algorithm)
-        if matched is None:
-            return Refusal(
-                HTTPStatus.FORBIDDEN,
-                "wrong",
-                "the X-Twilio-Signature does not match; check the auth token and server.public_url (as in the TwiML)",
-            )
-        return Pass(tenant=next(key.tenant for key in keys if key.id == matched), key_id=matched)
+    def basic(self, upgrade: Upgrade) -> Pass | Refusal:
+        """Let in by ``Authorization: Basic`` (RFC 7617): user = a key's id, password = its secret."""
+        expected = "Authorization: Basic with a key's id as user and its secret as password"
+        scheme, _, encoded = upgrade.headers.get("authorization", "").partition(" ")
+        if not scheme:
+            return self.without(expected)
+        if scheme.lower() != "basic":
+            return Refusal(HTTPStatus.UNAUTHORIZED, "scheme", f"expected {expected}")
+        try:
+            user, colon, password = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
+        except (binascii.Error, ValueError):
+            return Refusal(HTTPStatus.UNAUTHORIZED, "scheme", f"the credentials are no base64; expected {expected}")
+        found = self.with_secret(upgrade.dialect, password) if colon else None
+        if found is None or not hmac.compare_digest(found.key_id.encode(), user.encode()):
+            return wrong_key(upgrade.dialect)
+        return found
+
+    def without(self, expected: str) -> Pass | Refusal:
+        """Decide on a peer that presents nothing.
+
+        Parameters
+        ----------
+        expected
+            What it should have sent, for its log.
+        """
+        if self.key_needed:
+            return Refusal(HTTPStatus.UNAUTHORIZED, "missing", f"a key is needed: send {expected}")
+        return NOBODY
+
+
+def wrong_key(dialect: str) -> Refusal:
+    """Return the refusal of a key that is none of ours, or of another dialect."""
+    return Refusal(HTTPStatus.UNAUTHORIZED, "wrong", f"the key is not one that opens {dialect}")
 
 
 def is_loopback(host: str) -> bool:

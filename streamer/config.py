@@ -19,6 +19,8 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import Meta
 
+from streamer.dialect_settings import Bytes, DialectSettings, Seconds, Table
+from streamer.dialect_settings import check as check_dialects
 from streamer.errors import StreamerError
 from streamer.wire.events import Role
 
@@ -30,18 +32,13 @@ NOT_SETTINGS = frozenset({"STREAMER_CONFIG"})
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Milliseconds = Annotated[int, Meta(ge=0, le=3_600_000)]
 Count = Annotated[int, Meta(ge=1)]
-Seconds = Annotated[float, Meta(ge=0)]
 
 
 class ConfigError(StreamerError):
     """The configuration cannot be used; the message names the key and what to do."""
 
 
-class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A table of the file."""
-
-
-class ServerSettings(_Table, frozen=True):
+class ServerSettings(Table, frozen=True):
     """Where the server listens and how much it takes on."""
 
     host: str = "127.0.0.1"
@@ -58,13 +55,13 @@ class ServerSettings(_Table, frozen=True):
     """Accept calls without a key on an address other than loopback. Say so only behind something that checks."""
     require_key: bool = False
     """Ask for a key on loopback, too: behind a proxy on the same machine all the world comes from there."""
-    max_message_bytes: Annotated[int, Meta(ge=1024, le=2**30)] = 8 * 2**20
+    max_message_bytes: Bytes = 8 * 2**20
     """Larger WebSocket messages end the call with close code 1009."""
     ping_interval_s: Seconds = 20
     """WebSocket pings, so that proxies keep silent calls alive; 0 turns them off."""
 
 
-class MqttTable(_Table, frozen=True):
+class MqttTable(Table, frozen=True):
     """The broker."""
 
     url: str = "mqtt://127.0.0.1:1883"
@@ -75,7 +72,7 @@ class MqttTable(_Table, frozen=True):
     ca_file: str = ""
 
 
-class OutboxSettings(_Table, frozen=True):
+class OutboxSettings(Table, frozen=True):
     """The file in which events wait for the broker."""
 
     path: str = "outbox.sqlite"
@@ -83,7 +80,7 @@ class OutboxSettings(_Table, frozen=True):
     max_age_s: Annotated[float, Meta(gt=0)] = 604_800
 
 
-class SpeechSettings(_Table, frozen=True):
+class SpeechSettings(Table, frozen=True):
     """How audio is cut into utterances."""
 
     vad: str = "webrtc"
@@ -96,7 +93,7 @@ class SpeechSettings(_Table, frozen=True):
     pre_roll_ms: Annotated[int, Meta(ge=0, le=2000)] = 200
 
 
-class EmotionSettings(_Table, frozen=True):
+class EmotionSettings(Table, frozen=True):
     """What is analysed, by which model, and on what ground."""
 
     model: str = "telephone"
@@ -107,34 +104,14 @@ class EmotionSettings(_Table, frozen=True):
     """0 = no partial verdicts."""
 
 
-class AudioSettings(_Table, frozen=True):
+class AudioSettings(Table, frozen=True):
     """When a call counts as stalled or dead."""
 
     stall_ms: Annotated[int, Meta(ge=100)] = 2000
     idle_s: Annotated[float, Meta(gt=0)] = 60
 
 
-class TwilioSettings(_Table, frozen=True):
-    """Twilio Media Streams."""
-
-    roles: dict[str, Role] = msgspec.field(default_factory=lambda: {"inbound": Role.CUSTOMER, "outbound": Role.AGENT})
-    """Which party is heard on which track; depends on the leg on which the stream was started."""
-    ping_interval_s: Seconds = 20
-    token: str = ""
-    token_file: str = ""
-    """A secret expected in the `<Parameter name="token">` of the stream; empty = not asked for."""
-    labels: tuple[str, ...] = ()
-    """Names of custom parameters that may appear in events."""
-    max_message_bytes: Annotated[int, Meta(ge=1024, le=2**30)] = 65_536
-
-
-class DialectSettings(_Table, frozen=True):
-    """One table per telephony platform."""
-
-    twilio: TwilioSettings = TwilioSettings()
-
-
-class KeySettings(_Table, frozen=True):
+class KeySettings(Table, frozen=True):
     """A credential of an integration."""
 
     id: str
@@ -145,21 +122,21 @@ class KeySettings(_Table, frozen=True):
     """Dialects that this key opens; empty = all."""
 
 
-class PrivacySettings(_Table, frozen=True):
+class PrivacySettings(Table, frozen=True):
     """How numbers become pseudonyms."""
 
     salt_file: str = ""
     """File with the secret of the pseudonyms; empty = one made at first start and kept beside the outbox's rows."""
 
 
-class LogSettings(_Table, frozen=True):
+class LogSettings(Table, frozen=True):
     """What the log looks like."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["console", "json"] = "console"
 
 
-class Settings(_Table, frozen=True):
+class Settings(Table, frozen=True):
     """The whole configuration."""
 
     node: str = msgspec.field(default_factory=lambda: socket.gethostname() or "node")
@@ -175,7 +152,7 @@ class Settings(_Table, frozen=True):
     keys: tuple[KeySettings, ...] = ()
 
 
-Table = dict[str, Any]
+Tree = dict[str, Any]
 
 
 def load(path: Path | None, environment: Mapping[str, str], flags: Mapping[str, object]) -> Settings:
@@ -209,7 +186,7 @@ def load(path: Path | None, environment: Mapping[str, str], flags: Mapping[str, 
     return settings
 
 
-def _read(path: Path) -> Table:
+def _read(path: Path) -> Tree:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as problem:
@@ -220,7 +197,7 @@ def _read(path: Path) -> Table:
         raise ConfigError(f"{path}: not valid TOML: {problem}") from problem
 
 
-def _put(table: Table, key: str, value: object) -> None:
+def _put(table: Tree, key: str, value: object) -> None:
     """Set a dotted key in nested tables."""
     *folders, leaf = key.split(".")
     for folder in folders:
@@ -244,13 +221,13 @@ def _leaves(struct: type[msgspec.Struct], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def _from_environment(environment: Mapping[str, str]) -> Table:
+def _from_environment(environment: Mapping[str, str]) -> Tree:
     known = {
         ENVIRONMENT_PREFIX + key.replace(".", "_").upper(): (key, hint)
         for key, hint in _leaves(Settings).items()
         if key != "keys"
     }
-    values: Table = {}
+    values: Tree = {}
     for name, text in environment.items():
         if not name.startswith(ENVIRONMENT_PREFIX) or name in NOT_SETTINGS:
             continue
@@ -309,9 +286,10 @@ def _check(settings: Settings) -> None:
         seen.add(key.id)
         if bool(key.secret) == bool(key.secret_file):
             raise ConfigError(f"keys: {key.id!r} needs either secret or secret_file")
-    for role in settings.dialects.twilio.roles:
-        if role not in {"inbound", "outbound"}:
-            raise ConfigError(f"dialects.twilio.roles: unknown track {role!r}; Twilio has inbound and outbound")
+    try:
+        check_dialects(settings.dialects)
+    except ValueError as problem:
+        raise ConfigError(str(problem)) from problem
 
 
 def read_secret(secret: str, file: str, what: str) -> str:
@@ -333,14 +311,15 @@ def read_secret(secret: str, file: str, what: str) -> str:
     return content
 
 
-def masked(settings: Settings) -> Table:
+def masked(settings: Settings) -> Tree:
     """Return the settings as plain tables with every secret replaced by stars."""
-    tables: Table = msgspec.to_builtins(settings)
+    tables: Tree = msgspec.to_builtins(settings)
     for key in tables["keys"]:
         if key["secret"]:
             key["secret"] = MASK
-    if tables["dialects"]["twilio"]["token"]:
-        tables["dialects"]["twilio"]["token"] = MASK
+    for dialect in tables["dialects"].values():
+        if dialect.get("token"):
+            dialect["token"] = MASK
     scheme, mark, rest = tables["mqtt"]["url"].rpartition("@")
     if mark:
         tables["mqtt"]["url"] = f"{scheme.partition('://')[0]}://{MASK}@{rest}"

@@ -11,7 +11,7 @@ import asyncio
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from http import HTTPStatus
 from typing import Any
@@ -23,24 +23,23 @@ from websockets.asyncio.server import Server as Listener
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
 
 from streamer import __version__
 from streamer.admin import READY, Admin
-from streamer.auth import Keyring, Pass, Refusal, Upgrade
+from streamer.auth import Gate, Keyring, Pass, Refusal, Upgrade
 from streamer.bus.bus import Bus
 from streamer.bus.cloudevents import event_id
-from streamer.config import Settings, read_secret
+from streamer.config import Settings
 from streamer.emotion.batcher import Batcher
 from streamer.emotion.model import EmotionModel, ModelCard, load, locate
 from streamer.errors import StreamerError
 from streamer.leg import prove, warm_up
 from streamer.limits import Admission
 from streamer.metrics import Metrics
+from streamer.platforms import PATHS, PLATFORMS, Platform
 from streamer.session import DRAINING, Services, Session
 from streamer.wire.events import Dialect, Fault, Message
-from streamer.wire.native import Native
-from streamer.wire.routes import PATHS
-from streamer.wire.twilio import Twilio
 
 WATCH_S = 0.25
 """Between two looks at the loop's lag and at calls that fell silent."""
@@ -66,6 +65,7 @@ class Connection(ServerConnection):
 
     admitted: Pass
     dialect: Dialect
+    subprotocols_known: tuple[Subprotocol, ...] = ()
 
 
 class _WebSocketPeer:
@@ -99,6 +99,19 @@ class _WebSocketPeer:
         await closing
 
 
+class _Door:
+    """One platform's way in, with the configuration read."""
+
+    def __init__(self, platform: Platform, gate: Gate, reader: Callable[[Upgrade], Dialect]) -> None:
+        self.platform = platform
+        self.decide = gate
+        self.read = reader
+
+    @classmethod
+    def of(cls, platform: Platform, keyring: Keyring, settings: Settings) -> _Door:
+        return cls(platform, platform.gate(keyring, settings), platform.reader(settings))
+
+
 class Server:
     """A node.
 
@@ -119,10 +132,8 @@ class Server:
         self._model = model
         self._bus = bus
         self._metrics = metrics
-        self._keyring = Keyring.of(settings)
-        self._twilio_token = read_secret(
-            settings.dialects.twilio.token, settings.dialects.twilio.token_file, "dialects.twilio.token_file"
-        )
+        keyring = Keyring.of(settings)
+        self._doors = {platform.name: _Door.of(platform, keyring, settings) for platform in PLATFORMS}
         self._admission = Admission(settings.server.max_calls)
         self._sessions: set[Session] = set()
         self._nobody = asyncio.Event()
@@ -215,6 +226,7 @@ class Server:
             compression=None,  # audio does not shrink, and a window per call is memory
             max_size=server.max_message_bytes,
             ping_interval=server.ping_interval_s or None,
+            select_subprotocol=_subprotocol,  # type: ignore[arg-type]
             ping_timeout=None,  # a late pong is load, not death: the idle limit ends dead calls
             close_timeout=5,
             server_header=None,
@@ -240,28 +252,26 @@ class Server:
     async def _before_upgrade(self, connection: Connection, request: Request) -> Response | None:
         """Decide who may come in; an answer here means that no WebSocket is opened."""
         path = request.path.partition("?")[0].rstrip("/")
-        kind = PATHS.get(path)
-        if kind is None:
+        platform = PATHS.get(path)
+        if platform is None:
             return connection.respond(
                 HTTPStatus.NOT_FOUND, f"nothing at {path[:80]!r}; calls are taken at {', '.join(sorted(PATHS))}\n"
             )
+        door = self._doors[platform.name]
         headers = {name.lower(): value for name, value in request.headers.raw_items()}
-        decision = self._keyring.decide(Upgrade(dialect=kind.name, target=request.path, headers=headers))
+        upgrade = Upgrade(dialect=platform.name, target=request.path, headers=headers)
+        decision = door.decide(upgrade)
         if isinstance(decision, Refusal):
             self._metrics.auth_failures.labels(decision.reason).inc()
-            log.warning("connection refused", dialect=kind.name, reason=decision.reason, message=decision.message)
+            log.warning("connection refused", dialect=platform.name, reason=decision.reason, message=decision.message)
+            await asyncio.sleep(decision.after_s)
             return connection.respond(decision.status, f"{decision.message}\n")
         connection.admitted = decision
-        connection.dialect = self._dialect(kind, connection)
+        connection.dialect = door.read(upgrade)
+        connection.subprotocols_known = tuple(map(Subprotocol, platform.subprotocols))
+        connection.protocol.max_message_size = platform.max_message_bytes(self._settings)
+        connection.ping_interval = platform.ping_interval_s(self._settings) or None
         return None
-
-    def _dialect(self, kind: type[Native | Twilio], connection: Connection) -> Dialect:
-        if kind is Twilio:
-            twilio = self._settings.dialects.twilio
-            connection.protocol.max_message_size = twilio.max_message_bytes
-            connection.ping_interval = twilio.ping_interval_s or None
-            return Twilio(roles=twilio.roles, token=self._twilio_token, label_parameters=twilio.labels)
-        return Native()
 
     async def _handle(self, connection: Connection) -> None:
         """Serve one stream."""
@@ -376,6 +386,11 @@ async def node(settings: Settings) -> AsyncIterator[Server]:
         yield Server(settings, model, bus, metrics)
     finally:
         await bus.close()
+
+
+def _subprotocol(connection: Connection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    """Select the subprotocol that the platform of this connection speaks, if it offers one."""
+    return next((name for name in connection.subprotocols_known if name in offered), None)
 
 
 def _port(listener: Listener) -> int:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import Protocol
 
 import msgspec
@@ -35,6 +36,7 @@ from streamer.wire.events import (
     Gap,
     Message,
     Pause,
+    Reply,
     Resume,
     Start,
     Stop,
@@ -48,6 +50,8 @@ SLICE_BYTES = 16_000
 """Audio is worked through in pieces of about a second, so that one large message does not hold up other calls."""
 SEND_TIMEOUT_S = 5.0
 """A peer that takes longer to read an event gets no more of them; the bus has them all."""
+PARTING_S = 5.0
+"""How long a platform that wants to close the stream itself may take for it."""
 
 DRAINING = Fault("draining", "this server is going down; connect again, another will answer", close_code=1001)
 FULL = Fault("full", "this server carries as many calls as it may (server.max_calls); try again or another", 1013)
@@ -130,8 +134,10 @@ class Session:
         """Serve the stream until either side ends it."""
         try:
             async for message in self._peer.messages():
-                if not await self._take(message):
+                if not await self._take(self._dialect.receive(message)):
                     break
+            else:
+                await self._take(self._dialect.closed())
         finally:
             await self._finish()
 
@@ -161,10 +167,13 @@ class Session:
             self._stalled = False
             self._log.info("stall recovered")
 
-    async def _take(self, message: Message) -> bool:
-        """Work through one message; False once the stream is at its end."""
-        for event in self._dialect.receive(message):
+    async def _take(self, events: list[WireEvent]) -> bool:
+        """Work through what a message meant; False once the stream is at its end."""
+        for event in events:
             match event:
+                case Reply():
+                    await self._send(event.message)
+                    ended = False
                 case Start():
                     ended = await self._begin(event)
                 case Stop():
@@ -205,9 +214,10 @@ class Session:
             analysed=list(self.call.analysed),
             rate_hz=start.rate_hz,
         )
-        await its.bus.state(self.call.state(its.wall_s()), self.session_id)
+        # Before the disk is asked: some platforms give up on a call whose answer takes long.
         for message in self._dialect.ready(self.session_id, self.call.analysed):
             await self._send(message)
+        await its.bus.state(self.call.state(its.wall_s()), self.session_id)
         return False
 
     async def _feed(self, event: WireEvent) -> bool:
@@ -302,11 +312,22 @@ class Session:
         if self._last_word is not None:
             for message in self._dialect.fault(self._last_word):
                 await self._send(message)
-            await self._peer.close(self._last_word.close_code, self._last_word.code)
+            await self._part(self._last_word.close_code, self._last_word.code)
         elif self._stopped:
             for message in self._dialect.ended(call.utterances if call else 0):
                 await self._send(message)
-            await self._peer.close(1000, "")
+            await self._part(1000, "")
+
+    async def _part(self, code: int, reason: str) -> None:
+        """Close the stream; where closing is the peer's business, once it has, or has had its time."""
+        if self._dialect.peer_closes:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PARTING_S):
+                    async for message in self._peer.messages():
+                        for event in self._dialect.receive(message):
+                            if isinstance(event, Reply):
+                                await self._send(event.message)
+        await self._peer.close(code, reason)
 
     def _release(self) -> None:
         slot, self._slot = self._slot, None

@@ -1,5 +1,5 @@
 """Telephony dialects, Sans-I/O: one file per platform, one shared interface.
 
-`events` holds what every dialect says and the interface they share, `routes` which path speaks which dialect. Nothing
-in this folder may open a socket, read a clock or keep a digit that somebody pressed.
+`events` holds what every dialect says and the interface they share. Nothing in this folder may open a socket, read a
+clock or keep a digit that somebody pressed.
 """

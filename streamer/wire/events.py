@@ -6,8 +6,10 @@ vendor's field name. This file must never hold behaviour: values, and the one in
 Theory of operation. The server makes one dialect object per socket and calls ``receive(message)`` with each message
 as it comes; the dialect answers with a list of wire events, in order. It holds no socket, reads no clock and never
 raises on bad input: what the peer got wrong comes back as a :class:`Fault`, after which the object ignores
-everything. What the server wants to say goes through ``ready``, ``event``, ``fault`` and ``ended``, which return the
-messages to send (for most platforms: none).
+everything but what politeness asks for. An answer that the protocol wants at once comes back as a :class:`Reply`. What
+the server wants to say goes through ``ready``, ``event``, ``fault`` and ``ended``, which return the messages to send
+(for most platforms: none). When the peer has closed the socket, the server calls ``closed()`` once: many platforms
+have no other way to say that a call is over.
 """
 
 from __future__ import annotations
@@ -60,6 +62,8 @@ class Start(msgspec.Struct, frozen=True):
     """Whether :class:`Audio` carries ``media_ms``."""
     speed: float | None = 1.0
     """How many times faster than life the sender plays a recording; null = as fast as possible."""
+    is_part: bool = False
+    """The platform opens a socket for each party, or again after a break: sockets of one call id are one call."""
 
 
 class Audio(msgspec.Struct, frozen=True):
@@ -103,6 +107,12 @@ class Stop(msgspec.Struct, frozen=True):
     """The platform ended the stream in an orderly way."""
 
 
+class Reply(msgspec.Struct, frozen=True):
+    """What the protocol wants answered at once: sent before the next event is worked through."""
+
+    message: Message
+
+
 class Fault(msgspec.Struct, frozen=True):
     """The peer broke the protocol; the stream ends with this."""
 
@@ -114,16 +124,22 @@ class Fault(msgspec.Struct, frozen=True):
     """WebSocket close code to end with."""
 
 
-WireEvent = Start | Audio | Gap | Missing | Pause | Resume | Notice | Withdraw | Stop | Fault
+WireEvent = Start | Audio | Gap | Missing | Pause | Resume | Notice | Withdraw | Stop | Reply | Fault
 
 
 class Dialect(Protocol):
     """One platform's manner of speaking; the same verbs, in the same order, in every file of this folder."""
 
     name: ClassVar[str]
+    peer_closes: ClassVar[bool]
+    """After our last word it is the peer that closes; we do so only where it takes too long."""
 
     def receive(self, message: Message) -> list[WireEvent]:
         """Take one message from the peer; return what it means. Never raises."""
+        ...
+
+    def closed(self) -> list[WireEvent]:
+        """Return what it means that the peer closed the socket now: for many platforms, that the call is over."""
         ...
 
     def ready(self, session_id: str, analysed: tuple[str, ...]) -> list[Message]:

@@ -150,6 +150,7 @@ class Native:
     """One stream in the native protocol; see the module's table for what follows what."""
 
     name: ClassVar[str] = "native"
+    peer_closes: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self._state = _State.WAITING
@@ -164,6 +165,10 @@ class Native:
         if any(isinstance(event, Fault) for event in found):
             self._state = _State.FAILED
         return found
+
+    def closed(self) -> list[WireEvent]:
+        """Return nothing: a stream that ends without `stop` was cut off."""
+        return []
 
     def ready(self, session_id: str, analysed: tuple[str, ...]) -> list[Message]:
         """Return ``ready``."""

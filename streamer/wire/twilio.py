@@ -119,6 +119,7 @@ class Twilio:
     """
 
     name: ClassVar[str] = "twilio"
+    peer_closes: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -150,6 +151,10 @@ class Twilio:
         if any(isinstance(event, Fault) for event in found):
             self._state = _State.FAILED
         return found
+
+    def closed(self) -> list[WireEvent]:
+        """Return nothing: a stream that ends without `stop` was cut off."""
+        return []
 
     def ready(self, session_id: str, analysed: tuple[str, ...]) -> list[Message]:  # noqa: ARG002  # one interface for all
         """Return nothing: the platform expects nothing of a listener."""
