@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import typer
+from streamer.wire.routes import PATHS
 from streamer_client.commands import app as client_app
 from streamer_client.events import UtteranceEvent, decode
 
@@ -23,7 +24,6 @@ from streamer.bus.topics import Topics
 from streamer.cli import app as server_app
 from streamer.config import load
 from streamer.emotion.model import LABELS
-from streamer.wire.routes import PATHS
 from tests.conftest import Broker, collect
 from tests.docs.reading import GUIDES, ROOT, anchors, blocks, command_lines, links, rows, text
 from tests.docs.running import arguments, run
