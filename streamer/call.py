@@ -6,11 +6,17 @@ nothing is judged before a notice where one is required, and after an objection 
 
 Life of a call::
 
-    call = Call(start, ...)            # from the dialect's Start
-    call.receive(event, now_s)         # Audio, Gap, Notice, ... -> utterances to judge
-    call.conclude(heard, judged, now)  # with the model's verdict -> the event, or None after an objection
-    call.finish()                      # last utterances
-    call.summary(reason, now_s)        # the `ended` event
+    call = Call(start, ...)              # from the dialect's Start
+    part = call.join(start)              # another stream of the same call, where the platform opens several
+    call.receive(event, now_s, part)     # Audio, Gap, Notice, ... -> utterances to judge
+    call.leave(part)                     # the last utterances of one stream; others may go on, or it may come back
+    call.conclude(heard, judged, now_s)  # with the model's verdict -> the event, or None after an objection
+    call.finish()                        # the last utterances of all
+    call.summary(reason, now_s)          # the `ended` event
+
+A stream that joins carries on a leg of the same role and the same format that no stream carries any more, the one that
+was left last: utterance numbers, media time and the caller's statistics go on. Where there is none, it brings a new
+leg, also for a role that another stream carries at that moment; legs of one role always share their numbers.
 """
 
 from __future__ import annotations
@@ -33,14 +39,27 @@ from streamer_client.events import (
     UtteranceEvent,
 )
 
-from streamer.audio.pace import RateCheck
 from streamer.bus.cloudevents import event_id, rfc3339
 from streamer.config import Settings
 from streamer.emotion.batcher import Judged
 from streamer.emotion.model import EmotionModel
 from streamer.leg import Heard, Leg, Numbers
+from streamer.part import Arrivals, Part
 from streamer.speech.overlap import Overlap
-from streamer.wire.events import Audio, Fault, Gap, Missing, Notice, Pause, Resume, Start, WireEvent, Withdraw
+from streamer.wire.events import (
+    Audio,
+    Encoding,
+    Fault,
+    Gap,
+    Missing,
+    Notice,
+    Pause,
+    Resume,
+    Role,
+    Start,
+    WireEvent,
+    Withdraw,
+)
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -49,7 +68,7 @@ class Identity(msgspec.Struct, frozen=True):
     call: CallRef
     """Its id is safe for topics already."""
     session_id: str
-    """One per stream; event ids derive from it."""
+    """One per call; event ids derive from it."""
     source: str
     """CloudEvents source, `/nodes/<node>`."""
 
@@ -74,48 +93,74 @@ class Call:
     def __init__(
         self, start: Start, identity: Identity, *, settings: Settings, model: EmotionModel, now_s: float
     ) -> None:
-        emotion = settings.emotion
         self.identity = identity
-        self.notice = start.notice
+        self.notice = False
         self.withdrawn = False
-        self.paused = False
         self.missing_messages = 0
         self.utterances = 0
         """Utterance events so far, all roles."""
+        self.revision = 0
+        """Goes up when the state of the call must be told anew; its event's id depends on it."""
         self._started_s = now_s
         self._model = model
-        self._roles_analysed = frozenset(emotion.analyse)
-        self._waits_for_notice = emotion.require_notice and not start.notice
-        self._lawful_basis = emotion.lawful_basis
-        self._hangover_ms = settings.speech.hangover_ms
+        self._settings = settings
+        self._roles_analysed = frozenset(settings.emotion.analyse)
         self._model_ref = ModelRef(name=model.card.name, version=model.card.version, sha256=model.card.sha256)
         self._counts: dict[int, dict[str, int]] = {}
         self._partials = 0
-        numbers = {role: Numbers() for role in start.roles}
-        self.legs = tuple(
-            Leg(
-                role,
-                channel,
-                encoding=start.encoding,
-                rate_hz=start.rate_hz,
-                speech=settings.speech,
-                model=model if role in self._roles_analysed and not self._waits_for_notice else None,
-                partial_every_ms=emotion.partial_every_ms,
-                numbers=numbers[role],
-            )
-            for channel, role in enumerate(start.roles)
-        )
+        self._numbers: dict[Role, Numbers] = {}
         self._overlap = Overlap()
-        is_live = start.speed == 1.0 and not start.has_media_clock
-        self._rate_check = RateCheck(start.rate_hz) if is_live else None
-        self._bytes_per_sample = start.encoding.bytes_per_sample
+        self._arrivals = Arrivals()
+        self.legs: tuple[Leg, ...] = ()
+        self._idle: list[Leg] = []
+        """Legs that no stream carries any more, the one that was left last at the end."""
+        self.parts: list[Part] = []
+        """Streams that carry the call now."""
+        self.first = self.join(start)
+        self.revision = 0
+
+    @property
+    def paused(self) -> bool:
+        """Whether a sender has said that it stops for a while."""
+        return any(part.paused for part in self.parts)
 
     @property
     def analysed(self) -> tuple[str, ...]:
         """The roles whose emotions are named, in channel order, each once."""
         return tuple(dict.fromkeys(str(leg.role) for leg in self.legs if leg.role in self._roles_analysed))
 
-    def receive(self, event: WireEvent, now_s: float) -> list[Heard | Fault]:
+    def join(self, start: Start) -> Part:
+        """Take another stream in; what the people heard on it were told counts for all of the call."""
+        if start.notice and not self.notice:
+            self._take_notice()
+            self.revision += 1
+        legs = tuple(self._carried(role, start.encoding, start.rate_hz) for role in start.roles)
+        part = Part(start, legs, self._arrivals)
+        self.parts.append(part)
+        return part
+
+    def add_labels(self, labels: dict[str, str]) -> None:
+        """Take labels that a further stream of the call brings; those that the call has stay as they are."""
+        call = self.identity.call
+        merged = labels | call.labels
+        if merged != call.labels:
+            self.identity = msgspec.structs.replace(self.identity, call=msgspec.structs.replace(call, labels=merged))
+            self.revision += 1
+
+    def leave(self, part: Part) -> list[Heard]:
+        """End a stream's audio; return the utterances that end with it. A second time there are none."""
+        if part not in self.parts:
+            return []
+        self.parts.remove(part)
+        self._idle += part.legs
+        if self.withdrawn:
+            return []
+        heard = [heard for leg in part.legs for heard in leg.finish()]
+        for leg in part.legs:
+            self._note_speech(leg)
+        return heard
+
+    def receive(self, event: WireEvent, now_s: float, part: Part | None = None) -> list[Heard | Fault]:
         """Take what the platform said.
 
         Parameters
@@ -123,27 +168,29 @@ class Call:
         event
             From the dialect; `Start`, `Stop` and `Fault` are the server's business and change nothing here.
         now_s
-            Monotonic seconds, only to hold the declared sample rate against the clock.
+            Monotonic seconds, to hold the declared sample rate against the clock and to place what joins.
+        part
+            The stream on which it was said; the one that began the call, if not given.
 
         Returns
         -------
         list of Heard, Fault
             Utterances to judge, in order; a fault where the stream cannot be right.
         """
+        part = part or self.first
         if self.withdrawn:
             return []
         match event:
             case Audio():
-                return self._audio(event, now_s)
+                return self._audio(part, event, now_s)
             case Gap():
-                self._pause(paused=self.paused)
-                return [heard for leg in self.legs for heard in leg.gap(event.duration_ms)]
+                return list(part.gap(event.duration_ms))
             case Missing():
                 self.missing_messages += event.messages
             case Pause():
-                self._pause(paused=True)
+                part.pause(paused=True)
             case Resume():
-                self._pause(paused=False)
+                part.pause(paused=False)
             case Notice():
                 self._take_notice()
             case Withdraw():
@@ -154,12 +201,7 @@ class Call:
 
     def finish(self) -> list[Heard]:
         """End the call's audio; return the utterances that end with it."""
-        if self.withdrawn:
-            return []
-        heard = [heard for leg in self.legs for heard in leg.finish()]
-        for leg in self.legs:
-            self._note_speech(leg)
-        return heard
+        return [heard for part in tuple(self.parts) for heard in self.leave(part)]
 
     def conclude(self, heard: Heard, judged: Judged, now_s: float) -> UtteranceEvent | PartialEvent | None:
         """Make the event of a judged utterance; None where the person has objected meanwhile."""
@@ -185,7 +227,7 @@ class Call:
             quality=heard.quality,
             model=self._model_ref,
             latency=Latency(
-                hangover_ms=self._hangover_ms,
+                hangover_ms=self._settings.speech.hangover_ms,
                 queue_ms=round(judged.queue_ms, 1),
                 compute_ms=round(judged.compute_ms, 1),
             ),
@@ -220,7 +262,7 @@ class Call:
     def state(self, now_s: float) -> StateEvent:
         """Return the retained state of the live call."""
         return StateEvent(
-            id=self._id(f"state.{int(self.notice)}", "", 0, now_s),
+            id=self._id(f"state.{int(self.notice)}", "", self.revision, now_s),
             source=self.identity.source,
             subject=self.identity.call.id,
             time=rfc3339(now_s),
@@ -230,7 +272,7 @@ class Call:
                 roles=tuple(str(leg.role) for leg in self.legs),
                 analysed=self.analysed,
                 notice=self.notice,
-                lawful_basis=self._lawful_basis,
+                lawful_basis=self._settings.emotion.lawful_basis,
             ),
         )
 
@@ -246,41 +288,59 @@ class Call:
                 call=self.identity.call,
                 duration_ms=duration_ms,
                 utterances=self.utterances,
-                overlap_ms=round(self._overlap.total_ms),
+                overlap_ms=round(self._overlap.total_ms) if len(self.legs) == 2 else 0,
                 reason=reason,
                 speakers=tuple(self._speaker(leg, duration_ms) for leg in self.legs),
             ),
         )
 
-    def _audio(self, audio: Audio, now_s: float) -> list[Heard | Fault]:
-        if self._rate_check is not None and audio.channel == 0:
-            wrong = self._rate_check.feed(now_s, len(audio.payload) // self._bytes_per_sample)
-            if wrong:
-                return [Fault(code="sample_rate_mismatch", message=wrong)]
-        leg = self.legs[audio.channel]
-        heard = leg.receive(audio)
-        self._note_speech(leg)
+    def _carried(self, role: Role, encoding: Encoding, rate_hz: int) -> Leg:
+        """Return the leg that a stream carries on, or a new one."""
+        for leg in reversed(self._idle):
+            if leg.role is role and leg.format == (encoding, rate_hz):
+                self._idle.remove(leg)
+                return leg
+        leg = Leg(
+            role,
+            len(self.legs),
+            encoding=encoding,
+            rate_hz=rate_hz,
+            speech=self._settings.speech,
+            model=self._model if self._may_analyse(role) else None,
+            partial_every_ms=self._settings.emotion.partial_every_ms,
+            numbers=self._numbers.setdefault(role, Numbers()),
+        )
+        self.legs += (leg,)
+        self.revision += 1
+        return leg
+
+    def _may_analyse(self, role: Role) -> bool:
+        told = self.notice or not self._settings.emotion.require_notice
+        return role in self._roles_analysed and told and not self.withdrawn
+
+    def _audio(self, part: Part, audio: Audio, now_s: float) -> list[Heard | Fault]:
+        wrong = part.wrong_rate(audio, now_s)
+        if wrong:
+            return [Fault(code="sample_rate_mismatch", message=wrong)]
+        heard = part.receive(audio, now_s)
+        self._note_speech(part.legs[audio.channel])
         return list(heard)
 
     def _note_speech(self, leg: Leg) -> None:
         """Count where the two parties of a call speak at once; with more parties there is no such figure."""
         spoken = leg.take_speech()
-        if len(self.legs) != 2:
+        another_may_join = self.first.start.is_part and len(self.legs) == 1
+        if len(self.legs) != 2 and not another_may_join:
             return
         for start_ms, end_ms in spoken:
             self._overlap.speech(leg.channel, start_ms, end_ms)
         self._overlap.passed(leg.channel, leg.framed_ms)
 
-    def _pause(self, *, paused: bool) -> None:
-        self.paused = paused
-        if self._rate_check is not None:
-            self._rate_check.pause()
-
     def _take_notice(self) -> None:
         if self.notice:
             return
         self.notice = True
-        if self._waits_for_notice:
+        if self._settings.emotion.require_notice:
             for leg in self.legs:
                 if leg.role in self._roles_analysed:
                     leg.start_analysis(self._model)
@@ -305,6 +365,6 @@ class Call:
             silence_ms=max(0, duration_ms - activity.talk_ms),
             loudness_dbfs=None if activity.loudness_dbfs is None else round(activity.loudness_dbfs, 1),
             syllables_per_s=None if activity.syllables_per_s is None else round(activity.syllables_per_s, 2),
-            lost_ms=round(leg.timeline.counters.lost_ms + leg.timeline.counters.hole_ms),
+            lost_ms=round(leg.timeline.counters.lost_ms + leg.timeline.counters.hole_ms + leg.missed_ms),
             emotions=self._counts.get(leg.channel, {}),
         )

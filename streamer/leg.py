@@ -128,7 +128,7 @@ class Leg:
     Parameters
     ----------
     role, channel
-        Who is heard, and on which channel of the stream.
+        Who is heard, and on which channel of the call: that of its stream, where one stream carries it all.
     encoding, rate_hz
         How samples come in.
     speech
@@ -155,6 +155,7 @@ class Leg:
     ) -> None:
         self.role = role
         self.channel = channel
+        self.format = (encoding, rate_hz)
         self.utterances = 0
         """Utterances so far."""
         self._numbers = numbers or Numbers()
@@ -178,6 +179,8 @@ class Leg:
         self._recent: deque[tuple[int, NDArray[np.int16], int]] = deque(maxlen=frames)
         """Frames that an utterance may still reach back to: where each begins, its samples, how many were lost."""
         self._open: _Open | None = None
+        self.missed_ms = 0.0
+        """Media time for which no stream carried this leg, between one that broke off and the next."""
 
     @property
     def position_ms(self) -> int:
@@ -203,12 +206,33 @@ class Leg:
         """Take note of media time that the sender leaves out."""
         return self._place(self.timeline.gap(duration_ms))
 
+    def skip_to(self, position_ms: float) -> None:
+        """Go on at a later place of the media clock, where another stream begins to carry this leg; never backwards.
+
+        Only for a leg that is new or finished: nothing is said over a break.
+        """
+        missed_ms = position_ms - self.position_ms
+        if missed_ms < FRAME_MS:
+            return
+        if self._position:
+            self.missed_ms += missed_ms
+        # Counted from the timeline's own end: a last frame that was filled up has put the frames a little ahead of it.
+        self._place(self.timeline.gap(position_ms - self.timeline.position * 1000 / self._rate_hz))
+
     def finish(self) -> list[Heard]:
-        """End the call on this channel; an utterance that is going on ends with it."""
+        """End the stream on this channel; an utterance that is going on ends with it.
+
+        Another stream may carry the leg on: media time, numbers and the caller's statistics go on with it, and no
+        utterance reaches back over the break.
+        """
         heard = self._place(self.timeline.flush())
         heard += self._cut_frames(self._resampler.flush(), lost=False)
         heard += self._pad()
-        return heard + self._follow(self._segmenter.finish())
+        heard += self._follow(self._segmenter.finish())
+        self._segmenter.gap(0)
+        self.activity.interrupt()
+        self._recent.clear()
+        return heard
 
     def start_analysis(self, model: EmotionModel) -> None:
         """Judge what is said from now on; an utterance that is going on is left out whole."""

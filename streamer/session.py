@@ -1,9 +1,9 @@
-"""One stream: between a peer that speaks a dialect and the bus that wants events.
+"""One stream: between a peer that speaks a dialect and the call that it carries, alone or with other streams.
 
-Owns the order of things. Each utterance is judged, its event is committed to the outbox and only then handed to the
-peer; a call's events keep their order; the summary comes last. It knows no socket: the peer is an interface of three
-verbs, so a test can be one. This file must never publish what is not in the outbox, and never let a peer that does not
-read hold up the bus.
+Owns the order of what is said to the peer: the answer to its start, the events of what is heard on it, the last word,
+and who closes. What becomes of the audio is `conversation`'s business. It knows no socket: the peer is an interface of
+three verbs, so a test can be one. This file must never let a peer that does not read hold up the bus, nor let a defect
+of a dialect go further than its stream.
 """
 
 from __future__ import annotations
@@ -12,23 +12,16 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
-import msgspec
 import structlog
-from streamer_client.events import CallRef, PartialEvent, UtteranceEvent, encode
+from streamer_client.events import CallRef
 
 from streamer.auth import Pass
-from streamer.bus.bus import Bus
-from streamer.bus.outbox import OutboxError
 from streamer.bus.topics import call_id, pseudonymise
 from streamer.call import Call, Identity
-from streamer.config import Settings
-from streamer.emotion.batcher import Batcher, Judged
-from streamer.emotion.model import EmotionModel, ModelError
-from streamer.leg import Heard, Leg
-from streamer.limits import Admission, Slot
-from streamer.metrics import AudioFault, Metrics, Stage
+from streamer.conversation import MOST_PARTS, Conversation, Services, Tell
+from streamer.part import Part
 from streamer.wire.events import (
     Audio,
     Dialect,
@@ -41,13 +34,10 @@ from streamer.wire.events import (
     Start,
     Stop,
     WireEvent,
-    Withdraw,
 )
 
-UNJUDGED = 64
-"""Utterances of one call that may wait for the model; beyond, the peer is read more slowly."""
-SLICE_BYTES = 16_000
-"""Audio is worked through in pieces of about a second, so that one large message does not hold up other calls."""
+__all__ = ["DRAINING", "FULL", "PARTING_S", "Peer", "Services", "Session"]
+
 SEND_TIMEOUT_S = 5.0
 """A peer that takes longer to read an event gets no more of them; the bus has them all."""
 PARTING_S = 5.0
@@ -55,8 +45,11 @@ PARTING_S = 5.0
 
 DRAINING = Fault("draining", "this server is going down; connect again, another will answer", close_code=1001)
 FULL = Fault("full", "this server carries as many calls as it may (server.max_calls); try again or another", 1013)
+CROWDED = Fault("too_many_parts", f"{MOST_PARTS} streams carry this call already; open one for each party")
+OUR_FAULT = Fault("internal", "our fault; the server's log says more", close_code=1011)
 
 _NUMBER = re.compile(r"\+?\d(?:[ ().\-/]*\d){6,}")
+_T = TypeVar("_T")
 
 log = structlog.get_logger()
 
@@ -73,22 +66,8 @@ class Peer(Protocol):
         ...
 
     async def close(self, code: int, reason: str) -> None:
-        """Close the stream."""
+        """Close the stream; a second time changes nothing."""
         ...
-
-
-class Services(msgspec.Struct, frozen=True):
-    """What all streams of a process share."""
-
-    settings: Settings
-    model: EmotionModel
-    batcher: Batcher
-    bus: Bus
-    metrics: Metrics
-    admission: Admission
-    new_session_id: Callable[[], str]
-    wall_s: Callable[[], float]
-    monotonic_s: Callable[[], float]
 
 
 class Session:
@@ -112,6 +91,7 @@ class Session:
         self._admitted = admitted
         self._its = services
         self.session_id = services.new_session_id()
+        """That of the call, as soon as the stream has joined one."""
         self.call: Call | None = None
         self.opened_s = services.monotonic_s()
         self.heard_s = self.opened_s
@@ -119,44 +99,58 @@ class Session:
         self._stalled = False
         self._expired = False
         """The end has begun, from our side or the peer's."""
-        self._start: Start | None = None
-        self._slot: Slot | None = None
+        self._conversation: Conversation | None = None
+        self._part: Part | None = None
+        self._tell: Tell | None = None
         self._reason = "disconnected"
         self._stopped = False
         """The peer has said that it is done and waits for our `ended`."""
         self._last_word: Fault | None = None
-        self._judging: asyncio.Queue[tuple[Heard, asyncio.Future[Judged]] | None] = asyncio.Queue(UNJUDGED)
-        self._concluding: asyncio.Task[None] | None = None
+        self._said_last_word = False
+        self._read = asyncio.Event()
+        """Set once nothing more is read that could belong to the call."""
         self._peer_reads = True
         self._log = log.bind(session=self.session_id, dialect=dialect.name, tenant=admitted.tenant)
 
     async def run(self) -> None:
-        """Serve the stream until either side ends it."""
+        """Serve the stream until either side ends it; a part that leaves last also until its call is over."""
         try:
-            async for message in self._peer.messages():
-                if not await self._take(self._dialect.receive(message)):
-                    break
-            else:
-                await self._take(self._dialect.closed())
+            await self._listen()
+        except Exception:
+            self._reason, self._last_word = "error", OUR_FAULT
+            raise
         finally:
+            self._read.set()
             await self._finish()
 
     async def expire(self, reason: str, fault: Fault) -> None:
-        """End the stream from our side: idle, draining. Does nothing to one that is at its end already."""
+        """End the stream from our side: idle, draining. Does nothing to one that is at its end already.
+
+        Where closing is the peer's business it may do so now; until then it is answered, and its audio is dropped.
+        """
         if self._expired:
             return
         self._expired = True
-        self._reason = reason
+        self._reason, self._last_word, self._said_last_word = reason, fault, True
         self._its.metrics.protocol_faults.labels(fault.code).inc()
         self._log.warning("stream ended by the server", code=fault.code, message=_loggable(fault.message))
-        for message in self._dialect.fault(fault):
+        for message in self._asked(self._dialect.fault, fault):
             await self._send(message)
+        if self._dialect.peer_closes:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PARTING_S):
+                    await self._read.wait()
+                return  # whoever ended the reading closes
         await self._peer.close(fault.close_code, fault.code)
+
+    @property
+    def paused(self) -> bool:
+        """Whether this stream has said that it sends nothing for a while; others of its call may go on."""
+        return self._part is not None and self._part.paused
 
     def notice_stall(self, now_s: float, after_s: float) -> None:
         """Say when the audio of a call stops coming, and when it comes again."""
-        call = self.call
-        if call is None or call.paused:
+        if self._part is None or self.paused or self._expired:
             return
         silent_s = now_s - self.heard_s
         if silent_s > after_s and not self._stalled:
@@ -167,6 +161,13 @@ class Session:
             self._stalled = False
             self._log.info("stall recovered")
 
+    async def _listen(self) -> None:
+        async for message in self._peer.messages():
+            if not await self._take(self._understood(message)):
+                return
+        if not self._expired:  # else it was we who closed
+            await self._take(self._asked(self._dialect.closed))
+
     async def _take(self, events: list[WireEvent]) -> bool:
         """Work through what a message meant; False once the stream is at its end."""
         for event in events:
@@ -174,10 +175,13 @@ class Session:
                 case Reply():
                     await self._send(event.message)
                     ended = False
+                case Stop():
+                    self._reason = self._reason if self._expired else "stop"
+                    self._stopped, ended = True, True
+                case _ if self._expired:
+                    ended = False  # our last word is said; only the peer's is waited for
                 case Start():
                     ended = await self._begin(event)
-                case Stop():
-                    self._reason, self._stopped, ended = "stop", True, True
                 case Fault():
                     self._fail(event)
                     ended = True
@@ -188,66 +192,65 @@ class Session:
         return True
 
     async def _begin(self, start: Start) -> bool:
-        """Admit the call; True if the stream must end instead."""
+        """Let the stream join its call, or admit a new one; True if the stream must end instead."""
         its = self._its
-        slot = its.admission.acquire()
-        if slot is None:
-            self._fail(DRAINING if its.admission.draining else FULL)
-            return True
-        self._slot = slot
-        self._start = start
-        salt = its.bus.salt(self._admitted.tenant)
-        call = CallRef(
+        ref = self._named(start)
+        conversation = its.conversations.to_join(ref) if start.is_part else None
+        if conversation is not None:
+            part = conversation.join(start, ref.labels)
+            if part is None:
+                self._fail(CROWDED)
+                return True
+        else:
+            slot = its.admission.acquire(self._admitted.key_id)
+            if slot is None:
+                self._fail(self._why_refused())
+                return True
+            identity = Identity(call=ref, session_id=self.session_id, source=f"/nodes/{its.settings.node}")
+            conversation = Conversation(start, identity, slot, its)
+            part = conversation.call.first
+        self._tell = self._hand_over if start.wants_events else None
+        self._conversation, self._part, self.call = conversation, part, conversation.call
+        self.session_id = conversation.session_id
+        self._log = self._log.bind(session=self.session_id, call=ref.id)
+        # Before the disk is asked: some platforms give up on a call whose answer takes long.
+        for message in self._asked(self._dialect.ready, self.session_id, self.call.analysed):
+            await self._send(message)
+        await conversation.tell_state()
+        return False
+
+    def _named(self, start: Start) -> CallRef:
+        """Return what the call may be called on the bus."""
+        salt = self._its.bus.salt(self._admitted.tenant)
+        return CallRef(
             id=call_id(start.call_id, salt),
             tenant=self._admitted.tenant,
             dialect=self._dialect.name,
             labels={pseudonymise(name, salt): pseudonymise(value, salt) for name, value in start.labels.items()},
         )
-        identity = Identity(call=call, session_id=self.session_id, source=f"/nodes/{its.settings.node}")
-        self.call = Call(start, identity, settings=its.settings, model=its.model, now_s=its.wall_s())
-        self._log = self._log.bind(call=call.id)
-        self._concluding = asyncio.create_task(self._conclude(self.call), name=f"conclude {self.session_id}")
-        its.metrics.calls_active.labels(self._dialect.name).inc()
-        self._log.info(
-            "call started",
-            roles=[str(role) for role in start.roles],
-            analysed=list(self.call.analysed),
-            rate_hz=start.rate_hz,
-        )
-        # Before the disk is asked: some platforms give up on a call whose answer takes long.
-        for message in self._dialect.ready(self.session_id, self.call.analysed):
-            await self._send(message)
-        await its.bus.state(self.call.state(its.wall_s()), self.session_id)
-        return False
+
+    def _why_refused(self) -> Fault:
+        admission = self._its.admission
+        if admission.draining:
+            return DRAINING
+        if admission.full:
+            return FULL
+        key = self._admitted.key_id
+        most = admission.limit_of(key)
+        return Fault("full", f"the key {key!r} has as many calls as it may (max_calls = {most}); try again later", 1013)
 
     async def _feed(self, event: WireEvent) -> bool:
-        """Hand an event to the call and what it heard to the model; False if the stream cannot go on."""
-        call = self.call
-        if call is None:  # a dialect never lets this happen; a broken one must not look like silence
+        """Hand an event to the call; False if the stream cannot go on."""
+        if self._conversation is None or self._part is None:
+            # A dialect never lets this happen; a broken one must not look like silence.
             self._fail(Fault("not_started", f"got {type(event).__name__.lower()} before the call was started"))
             return False
         if isinstance(event, Audio | Gap | Pause | Resume):
             self.heard_s = self._its.monotonic_s()  # the sender is there and accounts for its silence
-        notice_before = call.notice
-        for piece in _slices(event):
-            for heard in call.receive(piece, self._its.monotonic_s()):
-                if isinstance(heard, Fault):
-                    self._fail(heard)
-                    return False
-                await self._judge(heard)
-            if piece is not event:
-                await asyncio.sleep(0)
-        if call.notice is not notice_before:
-            await self._its.bus.state(call.state(self._its.wall_s()), self.session_id)
-        if isinstance(event, Withdraw):
-            self._log.info("analysis withdrawn; what was pending of this call is removed")
-            await self._its.bus.forget(call.identity.call, self.session_id)
-        return True
-
-    async def _judge(self, heard: Heard) -> None:
-        """Queue an utterance; waits, and so slows the peer down, while too many are unjudged."""
-        judged = self._its.batcher.submit(heard.features, heard.caller, final=heard.cut is not None)
-        await self._judging.put((heard, judged))
+        fault = await self._conversation.receive(event, self._part, self._tell)
+        if fault is not None:
+            self._fail(fault)
+        return fault is None
 
     def _fail(self, fault: Fault) -> None:
         self._reason = "error" if fault.code not in {"full", "draining"} else fault.code
@@ -255,105 +258,77 @@ class Session:
         self._its.metrics.protocol_faults.labels(fault.code).inc()
         self._log.warning("stream refused", code=fault.code, message=_loggable(fault.message))
 
-    async def _conclude(self, call: Call) -> None:
-        """Turn verdicts into events, in the order of the call."""
-        while (item := await self._judging.get()) is not None:
-            heard, future = item
-            try:
-                await self._conclude_one(call, heard, await future)
-            except ModelError as problem:
-                self._its.metrics.model_failures.inc()
-                self._log.error("utterance not judged", n=heard.n, role=heard.role, problem=str(problem))
-            except Exception:  # noqa: BLE001 - logged whole by a bound logger, which ruff does not know as one
-                # Were this task to end here, the call would wait for it for ever.
-                self._its.metrics.events_lost.inc()
-                self._log.exception("event lost: a defect of ours", n=heard.n, role=heard.role)
-
-    async def _conclude_one(self, call: Call, heard: Heard, judged: Judged) -> None:
-        event = call.conclude(heard, judged, self._its.wall_s())
-        if event is None:
-            return
-        if isinstance(event, PartialEvent):
-            self._its.bus.partial(event, self.session_id)
-        else:
-            await self._deliver(event, heard, judged)
-        if self._start is not None and self._start.wants_events:
-            for message in self._dialect.event(encode(event)):
-                await self._send(message)
-
-    async def _deliver(self, event: UtteranceEvent, heard: Heard, judged: Judged) -> None:
-        judged_s = self._its.monotonic_s()
-        try:
-            await self._its.bus.utterance(event, self.session_id)
-        except OutboxError as problem:
-            # The call goes on: its next events may find the disk well again. What is lost is said.
-            self._its.metrics.events_lost.inc()
-            self._log.error("event lost: the outbox does not take it", event_id=event.id, problem=str(problem))
-        metrics, emotion = self._its.metrics, event.data.emotion
-        metrics.utterances.labels(emotion.top, str(emotion.uncertain).lower()).inc()
-        metrics.stage_latency.labels(Stage.QUEUE).observe(judged.queue_ms / 1000)
-        metrics.stage_latency.labels(Stage.MODEL).observe(judged.compute_ms / 1000)
-        metrics.stage_latency.labels(Stage.OUTBOX).observe(self._its.monotonic_s() - judged_s)
-        self._log.debug("utterance", n=heard.n, role=heard.role, start_ms=heard.start_ms, end_ms=heard.end_ms)
-
     async def _finish(self) -> None:
-        """Judge what is left, hand over the summary, make room for the next call, say goodbye."""
-        self._expired = True
-        call = self.call
-        try:
-            if call is not None and self._concluding is not None:
-                for heard in call.finish():
-                    await self._judge(heard)
-                await self._judging.put(None)
-                await self._concluding
-                await self._account(call)
-        finally:
-            self._release()
-        if self._last_word is not None:
-            for message in self._dialect.fault(self._last_word):
-                await self._send(message)
-            await self._part(self._last_word.close_code, self._last_word.code)
-        elif self._stopped:
-            for message in self._dialect.ended(call.utterances if call else 0):
-                await self._send(message)
-            await self._part(1000, "")
+        """Judge what is left, say goodbye, and see the call to its end if this stream was its last.
 
-    async def _part(self, code: int, reason: str) -> None:
+        A stream that is the whole call is told `ended` when the summary is handed over. A part is told before, for its
+        call may go on without it.
+        """
+        self._expired = True
+        conversation, part = self._conversation, self._part
+        if conversation is None or part is None:
+            await self._say_goodbye()
+            return
+        closing = (1011, OUR_FAULT.message)
+        try:
+            try:
+                await conversation.leave(part, self._reason, self._tell)
+            finally:
+                if not part.start.is_part:
+                    await conversation.outlast(part)
+            await self._say_goodbye()
+            closing = (1000, "")
+        finally:
+            if part.start.is_part:
+                try:
+                    await self._peer.close(*closing)  # not only when the call is over
+                finally:
+                    await conversation.outlast(part)
+
+    async def _say_goodbye(self) -> None:
+        fault = self._last_word
+        if self._stopped:
+            for message in self._asked(self._dialect.ended, self.call.utterances if self.call else 0):
+                await self._send(message)
+        elif fault is not None and not self._said_last_word:
+            for message in self._asked(self._dialect.fault, fault):
+                await self._send(message)
+        if fault is not None:
+            await self._close(fault.close_code, fault.code)
+        elif self._stopped:
+            await self._close(1000, "")
+
+    async def _close(self, code: int, reason: str) -> None:
         """Close the stream; where closing is the peer's business, once it has, or has had its time."""
         if self._dialect.peer_closes:
             with suppress(TimeoutError):
                 async with asyncio.timeout(PARTING_S):
                     async for message in self._peer.messages():
-                        for event in self._dialect.receive(message):
+                        for event in self._understood(message):
                             if isinstance(event, Reply):
                                 await self._send(event.message)
         await self._peer.close(code, reason)
 
-    def _release(self) -> None:
-        slot, self._slot = self._slot, None
-        if slot is not None:
-            slot.release()
-            self._its.metrics.calls_active.labels(self._dialect.name).dec()
-            self._its.metrics.calls.labels(self._dialect.name, self._reason).inc()
+    def _understood(self, message: Message) -> list[WireEvent]:
+        """Return what a message means; a defect of the dialect in reading it ends the stream."""
+        try:
+            return self._dialect.receive(message)
+        except Exception:  # noqa: BLE001 - logged whole by a bound logger, which ruff does not know as one
+            self._log.exception("a defect of ours in reading a message")
+            return [OUR_FAULT]
 
-    async def _account(self, call: Call) -> None:
-        """Publish the summary and clear the state; after an objection only the latter, which happened then."""
-        its = self._its
-        _count_audio(its.metrics, call, self._dialect.name)
-        if call.withdrawn:
-            self._reason = "withdrawn"
-            self._log.info("call ended", reason=self._reason)
-            return
-        ended = call.summary(self._reason, its.wall_s())
-        await its.bus.ended(ended, self.session_id)
-        self._log.info(
-            "call ended",
-            reason=self._reason,
-            utterances=call.utterances,
-            duration_ms=ended.data.duration_ms,
-            missing_messages=call.missing_messages,
-            **{f"{leg.role}_{name}": value for leg in call.legs for name, value in _losses(leg).items()},
-        )
+    def _asked(self, verb: Callable[..., list[_T]], *given: Any) -> list[_T]:  # noqa: ANN401 - of several verbs
+        """Return what the dialect answers; nothing where a defect keeps it from that."""
+        try:
+            return verb(*given)
+        except Exception:  # noqa: BLE001 - as above
+            self._log.exception("a defect of ours in what a dialect has to say")
+            return []
+
+    async def _hand_over(self, event: bytes) -> None:
+        """Tell the peer an event of what was heard on this stream."""
+        for message in self._asked(self._dialect.event, event):
+            await self._send(message)
 
     async def _send(self, message: Message) -> None:
         if not self._peer_reads:
@@ -366,34 +341,6 @@ class Session:
             self._log.warning("peer does not read; it gets no more messages, the bus has every event")
 
 
-def _slices(event: WireEvent) -> list[WireEvent]:
-    """Cut audio without a place on the clock into pieces that are quickly worked through."""
-    if not isinstance(event, Audio) or len(event.payload) <= SLICE_BYTES or event.media_ms is not None:
-        return [event]
-    return [
-        Audio(channel=event.channel, payload=event.payload[begin : begin + SLICE_BYTES])
-        for begin in range(0, len(event.payload), SLICE_BYTES)
-    ]
-
-
 def _loggable(message: str) -> str:
     """Return a fault's words without what may be a telephone number in what the peer sent; it alone gets it back."""
     return _NUMBER.sub("<number>", message)
-
-
-def _count_audio(metrics: Metrics, call: Call, dialect: str) -> None:
-    """Add a finished call to the totals."""
-    for leg in call.legs:
-        counters = leg.timeline.counters
-        metrics.audio.inc(leg.position_ms / 1000)
-        metrics.speech.inc(leg.activity.summary.talk_ms / 1000)
-        metrics.audio_faults.labels(AudioFault.LOST).inc(counters.lost_ms / 1000)
-        metrics.audio_faults.labels(AudioFault.LATE).inc(counters.late_ms / 1000)
-        metrics.audio_faults.labels(AudioFault.DUPLICATE).inc(counters.duplicate_ms / 1000)
-    metrics.messages_missing.labels(dialect).inc(max(0, call.missing_messages))
-
-
-def _losses(leg: Leg) -> dict[str, float]:
-    """Return what of a leg's audio was missing or out of place, where anything was."""
-    counters = msgspec.to_builtins(leg.timeline.counters)
-    return {name: value for name, value in counters.items() if value}

@@ -9,6 +9,9 @@ import msgspec
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import given
+from hypothesis import settings as tries
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from streamer_client.events import CallRef, PartialEvent, UtteranceEvent, decode, encode
 
@@ -18,6 +21,7 @@ from streamer.emotion.batcher import Judged
 from streamer.emotion.model import EmotionModel, Verdict, locate
 from streamer.emotion.model import load as load_model
 from streamer.leg import Heard
+from streamer.part import Part
 from streamer.wire.events import (
     Audio,
     Encoding,
@@ -249,3 +253,150 @@ def test_a_live_sender_whose_rate_cannot_be_true_is_refused(model, speed, has_cl
         assert faults[0].code == "sample_rate_mismatch"
         assert "16000" in faults[0].message
         assert "8000" in faults[0].message
+
+
+def of_parts(model: EmotionModel, *, settings: Settings | None = None, **start: Any) -> Call:
+    return call(model, settings=settings, **{"roles": (Role.CUSTOMER,), "is_part": True, **start})
+
+
+def joining(one: Call, role: Role = Role.AGENT, **more: Any) -> Part:
+    return one.join(msgspec.structs.replace(one.first.start, roles=(role,), **more))
+
+
+def speak(one: Call, part: Part, samples: NDArray[np.int16], now_s: float = 0) -> list:
+    heard: list = []
+    for at in range(0, len(samples), 800):
+        heard += one.receive(Audio(0, samples[at : at + 800].tobytes()), now_s, part)
+    return heard
+
+
+def place(heard: Heard) -> tuple:
+    return (heard.role, heard.channel, heard.n, heard.start_ms, heard.end_ms, heard.cut, heard.features.tobytes())
+
+
+@pytest.fixture(scope="module")
+def on_one_stream(model, spoken) -> tuple[list[tuple], Any]:
+    """What a stream of two channels gives: its utterances and its summary."""
+    both = call(model, settings=configured(emotion__analyse=["customer", "agent"], emotion__lawful_basis="consent"))
+    heard = play(both, spoken) + both.finish()
+    return sorted(map(place, heard)), both.summary("stop", NOW_S)
+
+
+@tries(max_examples=8, deadline=None)
+@given(turns=st.lists(st.tuples(st.booleans(), st.integers(1, 40_000)), max_size=30))
+def test_parts_give_what_one_stream_gives_in_whichever_turns_their_audio_comes(
+    model, spoken, on_one_stream, turns: list[tuple[bool, int]]
+) -> None:
+    one = of_parts(model, settings=configured(emotion__analyse=["customer", "agent"], emotion__lawful_basis="consent"))
+    parts = (one.first, joining(one))
+    done, heard = [0, 0], []
+    for second, length in [*turns, (False, len(spoken)), (True, len(spoken))]:
+        samples = np.ascontiguousarray(spoken[done[second] : done[second] + length, int(second)])
+        heard += one.receive(Audio(0, samples.tobytes()), 0, parts[second])
+        done[second] += len(samples)
+    for part in parts:
+        heard += one.leave(part)
+    utterances, summary = on_one_stream
+    assert sorted(map(place, heard)) == utterances
+    assert one.summary("stop", NOW_S) == summary
+
+
+def test_speaking_at_once_is_counted_across_parts_one_of_which_joins_later(model, spoken) -> None:
+    one = of_parts(model)
+    samples = np.ascontiguousarray(spoken[:, 0])
+    speak(one, one.first, samples[: 10 * 8000])
+    other = joining(one)
+    speak(one, other, samples[10 * 8000 :], now_s=10)
+    speak(one, one.first, samples[10 * 8000 :], now_s=10)
+    one.finish()
+    summary = one.summary("stop", NOW_S).data
+    assert summary.duration_ms == 30_000
+    assert summary.overlap_ms > 0
+    assert summary.overlap_ms == pytest.approx(summary.speakers[1].talk_ms, abs=200)
+    speak(one, joining(one, Role.UNKNOWN), samples)
+    assert one.summary("stop", NOW_S).data.overlap_ms == 0, "with more parties there is no such figure"
+
+
+def test_one_that_comes_back_goes_on_with_its_numbers_its_caller_and_its_clock(model, spoken) -> None:
+    samples = np.ascontiguousarray(spoken[:, 0])
+    one = of_parts(model)
+    before = speak(one, one.first, samples[: 15 * 8000]) + one.leave(one.first)
+    again = joining(one, Role.CUSTOMER)
+    after = speak(one, again, samples[15 * 8000 :], now_s=18) + one.leave(again)
+    assert before
+    assert after
+    assert one.leave(again) == []
+    assert [each.n for each in before + after] == list(range(1, len(before + after) + 1))
+    assert len({id(each.caller) for each in before + after}) == 1
+    assert after[0].start_ms >= 18_000
+    events = [one.conclude(each, judged(), NOW_S) for each in before + after]
+    assert len({event.id for event in events if event is not None}) == len(events)
+    (speaker,) = one.summary("stop", NOW_S).data.speakers
+    assert (speaker.utterances, speaker.lost_ms) == (len(events), 3000)
+
+
+@pytest.mark.parametrize("change", [{}, {"encoding": Encoding.PCMU}, {"rate_hz": 16_000}])
+def test_one_of_a_role_that_is_there_or_of_another_format_is_a_leg_of_its_own(model, spoken, change) -> None:
+    one = of_parts(model)
+    heard = speak(one, one.first, np.ascontiguousarray(spoken[:, 0]))
+    if change:
+        heard += one.leave(one.first)
+    second = joining(one, Role.CUSTOMER, **change)
+    assert second.legs[0] is not one.first.legs[0]
+    heard += speak(one, second, np.ascontiguousarray(spoken[:, 0])) + one.finish()
+    assert [leg.channel for leg in one.legs] == [0, 1]
+    assert sorted(each.n for each in heard) == list(range(1, len(heard) + 1))
+
+
+def test_a_notice_on_a_part_and_an_objection_on_a_part_are_those_of_the_call(model, spoken) -> None:
+    strict = configured(emotion__require_notice=True)
+    one = of_parts(model, settings=strict)
+    samples = np.ascontiguousarray(spoken[:, 0])
+    assert speak(one, one.first, samples[: 10 * 8000]) == []
+    revision = one.revision
+    other = joining(one, notice=True)
+    assert one.notice
+    assert one.revision > revision
+    assert speak(one, one.first, samples[10 * 8000 :])
+    one.receive(Withdraw(), 0, other)
+    assert speak(one, one.first, samples) == one.finish() == []
+    assert speak(one, joining(one, Role.CUSTOMER), samples) == []
+
+
+def test_a_pause_is_one_of_a_part_and_ends_with_it(model) -> None:
+    one = of_parts(model)
+    other = joining(one)
+    one.receive(Pause(), 0, other)
+    assert one.paused
+    assert not one.first.paused
+    one.leave(other)
+    assert not one.paused
+
+
+def test_the_rate_of_each_part_is_held_against_its_own_arrivals(model) -> None:
+    one = of_parts(model, rate_hz=16_000)
+    right = joining(one)
+    faults: list[Any] = []
+    for second in range(14):
+        one.receive(Audio(0, bytes(32_000)), float(second), right)
+        faults += one.receive(Audio(0, bytes(16_000)), float(second), one.first)
+    assert {fault.code for fault in faults} == {"sample_rate_mismatch"}
+
+
+def test_labels_of_a_part_are_added_and_change_none(model) -> None:
+    one = of_parts(model)
+    one.add_labels({"queue": "billing"})
+    told = one.revision
+    one.add_labels({"queue": "other"})
+    assert one.identity.call.labels == {"queue": "billing"}
+    assert one.revision == told
+    assert one.state(NOW_S).data.call.labels == {"queue": "billing"}
+
+
+def test_a_state_that_is_told_anew_has_an_id_of_its_own(model) -> None:
+    one = of_parts(model)
+    first = one.state(NOW_S)
+    joining(one)
+    second = one.state(NOW_S)
+    assert first.id != second.id
+    assert second.data.roles == ("customer", "agent")

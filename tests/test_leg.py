@@ -241,3 +241,35 @@ def test_settings_that_contradict_each_other_are_refused_with_their_key() -> Non
         prove(SpeechSettings(max_utterance_ms=1000, pre_roll_ms=1500))
     with pytest.raises(ConfigError, match="webrtc"):
         prove(SpeechSettings(vad="silero"))
+
+
+def test_a_leg_that_is_carried_on_keeps_its_count_and_its_caller_and_reaches_back_over_no_break(
+    model, spoken, reference
+) -> None:
+    one = leg(model)
+    cut, middle_ms = inside(reference)
+    payload = spoken.tobytes()
+    before = one.receive(Audio(0, payload[: middle_ms * 16])) + one.finish()
+    after = one.receive(Audio(0, payload[middle_ms * 16 :])) + one.finish()
+    assert before[-1].cut is Cut.END_OF_CALL
+    assert before[-1].n == cut.n
+    assert before[-1].end_ms <= middle_ms <= after[0].start_ms
+    assert [each.n for each in before + after] == list(range(1, len(before + after) + 1))
+    assert len({id(each.caller) for each in before + after}) == 1
+    assert one.position_ms == len(spoken) // 8
+    assert one.finish() == []
+
+
+def test_a_leg_skips_forwards_only_and_counts_what_it_missed(model, spoken) -> None:
+    one = leg(model)
+    one.skip_to(2000)
+    assert (one.position_ms, one.missed_ms) == (2000, 0), "nothing is missed before the beginning"
+    one.receive(Audio(0, spoken[:8123].tobytes()))
+    one.finish()
+    for position_ms in (1000, one.position_ms, one.position_ms + 19):
+        one.skip_to(position_ms)
+    assert one.missed_ms == 0
+    one.skip_to(5000)
+    assert one.position_ms == 5000
+    assert one.missed_ms == pytest.approx(5000 - 2000 - 1020, abs=20)
+    assert one.timeline.position == 5 * 8000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer.limits import Admission, Slot
@@ -90,3 +90,52 @@ async def test_with_no_call_there_is_nothing_to_wait_for() -> None:
 def test_a_limit_below_one_is_refused() -> None:
     with pytest.raises(ValueError, match=r"server\.max_calls: got 0"):
         Admission(0)
+
+
+@settings(deadline=None)
+@given(
+    st.integers(1, 6),
+    st.dictionaries(st.sampled_from("ab"), st.integers(1, 4)),
+    st.lists(st.tuples(st.sampled_from(["a", "b", "", "release"]), st.integers(0, 20)), max_size=60),
+)
+def test_no_key_ever_has_more_calls_than_it_may_and_none_less(
+    max_calls: int, of_key: dict[str, int], steps: list[tuple[str, int]]
+) -> None:
+    admission = Admission(max_calls, of_key)
+    out: list[tuple[str, Slot]] = []
+    for key, which in steps:
+        if key == "release":
+            if out:
+                out.pop(which % len(out))[1].release()
+            continue
+        its = sum(holder == key for holder, _ in out)
+        has_room = its < of_key.get(key, max_calls)
+        assert admission.key_full(key) is not (has_room or key not in of_key)
+        slot = admission.acquire(key)
+        assert (slot is not None) == (has_room and len(out) < max_calls)
+        if slot is not None:
+            out.append((key, slot))
+    for _, slot in out:
+        slot.release()
+        slot.release()
+    assert admission.active == 0
+    assert not any(admission.key_full(key) for key in of_key)
+
+
+def test_a_key_that_is_full_leaves_room_for_others_and_has_it_again_when_a_call_ends() -> None:
+    admission = Admission(10, {"crm": 1})
+    first = admission.acquire("crm")
+    assert first is not None
+    assert admission.acquire("crm") is None
+    assert (admission.key_full("crm"), admission.full, admission.limit_of("crm")) == (True, False, 1)
+    assert admission.acquire("pbx") is not None
+    assert admission.limit_of("pbx") is None
+    first.release()
+    first.release()
+    assert admission.acquire("crm") is not None
+    assert admission.acquire("crm") is None
+
+
+def test_a_limit_of_a_key_below_one_is_refused() -> None:
+    with pytest.raises(ValueError, match="'crm': max_calls: got 0"):
+        Admission(1, {"crm": 0})

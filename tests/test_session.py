@@ -12,67 +12,21 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from prometheus_client import CollectorRegistry
 from streamer_client.events import StateEvent
 from structlog.testing import capture_logs
 
-from streamer.auth import Pass
-from streamer.bus.bus import Bus
 from streamer.bus.outbox import OutboxError
 from streamer.call import Call
-from streamer.config import SpeechSettings, load
+from streamer.config import SpeechSettings
 from streamer.emotion.batcher import Batcher, Judged
 from streamer.emotion.model import EmotionModel, ModelError, locate
 from streamer.emotion.model import load as load_model
 from streamer.features import RunningNormaliser
 from streamer.leg import Leg
-from streamer.limits import Admission
-from streamer.metrics import Metrics
-from streamer.session import DRAINING, Services, Session
-from streamer.wire.events import Audio, Encoding, Fault, Message, Role
+from streamer.session import DRAINING, Session
+from streamer.wire.events import Audio, Encoding, Fault, Message, Role, WireEvent
 from streamer.wire.native import Native
-
-ADMITTED = Pass(tenant="acme", key_id="k")
-
-
-class ListPeer:
-    """A peer that says what it was given, and keeps what it is told."""
-
-    def __init__(self, says: Iterable[Message], *, reads: bool = True, stays: bool = False) -> None:
-        self.says = list(says)
-        self.heard: list[dict[str, Any]] = []
-        self.closed: tuple[int, str] | None = None
-        self._reads = reads
-        self._stays = stays
-        self._gone = asyncio.Event()
-        self._told = asyncio.Event()
-
-    async def messages(self) -> AsyncIterator[Message]:
-        for message in self.says:
-            yield message
-            await asyncio.sleep(0)
-        if self._stays:
-            await self._gone.wait()
-
-    async def send(self, message: Message) -> None:
-        if not self._reads:
-            await asyncio.Event().wait()
-        self.heard.append(json.loads(message))
-        self._told.set()
-
-    async def until_told(self, kind: str) -> None:
-        """Return once it has been told something of this kind."""
-        while kind not in self.kinds():
-            self._told.clear()
-            await self._told.wait()
-
-    async def close(self, code: int, reason: str) -> None:
-        if self.closed is None:
-            self.closed = (code, reason)
-        self._gone.set()
-
-    def kinds(self) -> list[str]:
-        return [message["type"] for message in self.heard]
+from tests.streams import ADMITTED, STOP, ListPeer, LivePeer, NativePart, PeerCloses, gauge, pending, served, start
 
 
 class Unhurried(ListPeer):
@@ -109,54 +63,10 @@ def spoken() -> bytes:
 
 
 @pytest.fixture
-async def services(model: EmotionModel, tmp_path: Path) -> AsyncIterator[Callable[..., Services]]:
-    """Make services; all of one test share an outbox that nobody empties."""
-    metrics = Metrics(CollectorRegistry())
-    batcher = Batcher(model)
-    buses: list[Bus] = []
-
-    async def make(max_calls: int = 10, **flags: Any) -> Services:
-        given = {name.replace("__", "."): value for name, value in flags.items()}
-        settings = load(None, {}, {"node": "n", "outbox.path": str(tmp_path / "outbox.sqlite"), **given})
-        bus = buses[0] if buses else await Bus.open(settings, metrics)
-        buses.append(bus)
-        ids = iter(f"S{n}" for n in range(1000))
-        loop = asyncio.get_running_loop()
-        return Services(
-            settings=settings,
-            model=model,
-            batcher=batcher,
-            bus=bus,
-            metrics=metrics,
-            admission=Admission(max_calls),
-            new_session_id=lambda: next(ids),
-            wall_s=lambda: 1_800_000_000.0,
-            monotonic_s=loop.time,
-        )
-
-    yield make
-    await batcher.close()
-    if buses:
-        await buses[0].close()
-
-
-def start(**more: Any) -> str:
-    channels = [{"role": "customer"}, {"role": "agent"}]
-    base = {"type": "start", "version": 1, "call_id": "CA1", "channels": channels, "encoding": "pcm_s16le"}
-    return json.dumps({**base, "sample_rate": 8000, "events": True, "speed": None, **more})
-
-
-STOP = '{"type":"stop"}'
-
-
-async def pending(its: Services) -> list[tuple[str, str]]:
-    """Return kind and id of what waits, the state of the call left out: its clearing may take it along."""
-    rows = await its.bus._outbox.pending(0, 1000)
-    return [(str(row.message.kind), row.message.id) for row in rows if row.message.kind != "state"]
-
-
-def gauge(its: Services, name: str, **labels: str) -> float:
-    return its.metrics.registry.get_sample_value(f"streamer_{name}", labels) or 0.0
+async def services(model: EmotionModel, tmp_path: Path) -> AsyncIterator[Callable[..., Any]]:
+    """Make services: `await services(max_calls=1)`."""
+    async with served(model, tmp_path) as make:
+        yield make
 
 
 async def test_a_call_from_start_to_ended(services, spoken) -> None:
@@ -425,3 +335,111 @@ async def test_a_call_that_is_cut_by_the_drain_still_delivers_what_it_heard(serv
     await running
     assert peer.closed == (1001, "draining")
     assert [kind for kind, _ in await pending(its)][-2:] == ["ended", "clear"]
+
+
+async def test_a_probe_that_never_starts_a_call_is_answered_and_counts_for_nothing(services) -> None:
+    its = await services()
+    peer = LivePeer("open", "ping", "close")
+    running = asyncio.create_task(Session(peer, PeerCloses(), ADMITTED, its).run())
+    await peer.until_told("closed")
+    await peer.say("ping")
+    peer.hang_up()
+    await running
+    assert peer.kinds() == ["opened", "pong", "closed", "pong"]
+    assert peer.closed == (1000, "")
+    assert await pending(its) == []
+    assert gauge(its, "calls_total", dialect="native", outcome="stop") == 0
+    assert its.admission.active == 0
+
+
+async def test_a_platform_that_closes_itself_is_told_answered_and_waited_for(services) -> None:
+    its = await services()
+    peer = LivePeer("alone")
+    session = Session(peer, PeerCloses(), ADMITTED, its)
+    running = asyncio.create_task(session.run())
+    await peer.until_told("ready")
+    ending = asyncio.create_task(session.expire("draining", DRAINING))
+    await peer.until_told("disconnect")
+    await peer.say("ping")
+    assert peer.closed is None
+    peer.end_with("close")
+    await peer.until_told("closed")
+    peer.hang_up()
+    await asyncio.gather(running, ending)
+    assert peer.kinds() == ["ready", "disconnect", "pong", "closed"]
+    assert peer.closed == (1001, "draining")
+    assert gauge(its, "calls_total", dialect="native", outcome="draining") == 1
+
+
+async def test_a_platform_that_just_closes_on_our_last_word_has_ended_by_our_reason(services) -> None:
+    its = await services()
+    peer = LivePeer("alone")
+    session = Session(peer, PeerCloses(), ADMITTED, its)
+    running = asyncio.create_task(session.run())
+    await peer.until_told("ready")
+    ending = asyncio.create_task(session.expire("idle", Fault("idle", "no audio")))
+    await peer.until_told("disconnect")
+    peer.hang_up()
+    await asyncio.gather(running, ending)
+    assert gauge(its, "calls_total", dialect="native", outcome="idle") == 1
+    assert peer.kinds() == ["ready", "disconnect"]
+
+
+async def test_a_platform_that_never_closes_is_closed_and_holds_up_nobody(services, monkeypatch) -> None:
+    monkeypatch.setattr("streamer.session.PARTING_S", 0.01)
+    its = await services()
+    peers = [LivePeer("alone") for _ in range(5)]
+    sessions = [Session(peer, PeerCloses(), ADMITTED, its) for peer in peers]
+    running = [asyncio.create_task(session.run()) for session in sessions]
+    for peer in peers:
+        await peer.until_told("ready")
+    await asyncio.gather(*(session.expire("draining", DRAINING) for session in sessions))
+    await asyncio.gather(*running)
+    assert {peer.closed for peer in peers} == {(1001, "draining")}
+    assert its.admission.active == 0
+
+
+@pytest.mark.parametrize("verb", ["ready", "event", "fault", "ended", "closed"])
+async def test_a_defect_in_what_a_dialect_has_to_say_is_logged_and_goes_no_further(
+    services, spoken, monkeypatch, verb: str
+) -> None:
+    its = await services()
+    monkeypatch.setattr(Native, verb, lambda *_: 1 / 0)
+    stopping = ListPeer([start(), spoken[: 7 * 32_000], *([] if verb == "closed" else [STOP])])
+    failing = ListPeer([start(), start()])
+    with capture_logs() as logs:
+        for peer in (stopping, failing):
+            await Session(peer, Native(), ADMITTED, its).run()
+    assert "a defect of ours" in repr(logs)
+    assert failing.closed == (1008, "start_twice")
+    assert [kind for kind, _ in await pending(its)].count("ended") == 2
+    assert its.admission.active == 0
+    assert len(its.conversations) == 0
+
+
+async def test_a_defect_in_reading_a_message_ends_the_stream_as_our_fault(services, monkeypatch) -> None:
+    its = await services(audio__join_grace_s=0)
+    real = NativePart.receive
+
+    def receive(self: NativePart, message: Message) -> list[WireEvent]:
+        return real(self, message) if isinstance(message, str) else [1 / 0]
+
+    monkeypatch.setattr(NativePart, "receive", receive)
+    peer = ListPeer([start(), b"\0\0"])
+    await Session(peer, NativePart(), ADMITTED, its).run()
+    assert peer.kinds() == ["ready", "error"]
+    assert peer.closed == (1011, "internal")
+    assert its.admission.active == 0
+
+
+async def test_a_key_with_all_the_calls_that_it_may_have_is_told_so(services) -> None:
+    its = await services(of_key={ADMITTED.key_id: 1})
+    first = LivePeer(start())
+    running = asyncio.create_task(Session(first, Native(), ADMITTED, its).run())
+    await first.until_told("ready")
+    second = ListPeer([start(call_id="CA2")])
+    await Session(second, Native(), ADMITTED, its).run()
+    assert second.closed == (1013, "full")
+    assert "'k' has as many calls as it may" in second.heard[0]["message"]
+    first.hang_up()
+    await running

@@ -1,0 +1,393 @@
+"""One call as the bus sees it, whichever streams carry it: one slot, one state, one order of events, one summary.
+
+Each utterance is judged and its event committed to the outbox before it is handed to the stream on which it was heard;
+the events of a call keep their order; the summary comes last. A call of parts outlives its streams by a grace time, in
+which one that comes back continues it. This file must never publish what is not in the outbox, never know a dialect or
+a socket, and never leave a call without an end: each has its summary, its state cleared and its slot given back.
+
+Theory of operation. Every stream calls `join` or begins a `Conversation`, hands over what it hears, and calls `leave`
+and then `outlast`: whoever left last stays with the call until it is over, so no task is needed that nobody owns.
+
+========== ============================================ ========== ================================================
+state      what happens                                 next       then
+========== ============================================ ========== ================================================
+carried    a stream joins, or one of several leaves     carried
+carried    the only stream a call can have leaves       over       summary, state cleared, slot given back
+carried    the last of the parts leaves                 deserted   the grace time begins
+deserted   a part joins                                 carried    the one that waited goes
+deserted   the grace time is over; or the server drains over       summary, state cleared, slot given back
+========== ============================================ ========== ================================================
+
+A drain waits for no grace time. While the server drains, a part may still join a call that another one carries. An
+objection on any part, and a notice on any part, are those of the call and last as long as it does, its grace included.
+
+Streams of one call id that are no parts are calls of their own, and share a topic for their state. So when one of them
+ends and clears it, the one that goes on says its state again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import structlog
+from streamer_client.events import CallRef, PartialEvent, UtteranceEvent, encode
+
+from streamer.bus.bus import Bus
+from streamer.bus.outbox import OutboxError
+from streamer.call import Call, Identity
+from streamer.config import Settings
+from streamer.emotion.batcher import Batcher, Judged
+from streamer.emotion.model import EmotionModel, ModelError
+from streamer.leg import Heard, Leg
+from streamer.limits import Admission, Slot
+from streamer.metrics import AudioFault, Metrics, Stage
+from streamer.part import Part
+from streamer.wire.events import Audio, Fault, Start, WireEvent, Withdraw
+
+UNJUDGED = 64
+"""Utterances of one call that may wait for the model; beyond, its peers are read more slowly."""
+SLICE_BYTES = 16_000
+"""Audio is worked through in pieces of about a second, so that one large message does not hold up other calls."""
+MOST_PARTS = 16
+"""Streams that may carry one call at once: a call takes one slot, however many there are."""
+
+Tell = Callable[[bytes], Awaitable[None]]
+"""Hands an event (structured JSON) to the peer of the stream on which its utterance was heard."""
+
+log = structlog.get_logger()
+
+
+class Conversations:
+    """The calls that are live on this node, by tenant and call id."""
+
+    def __init__(self) -> None:
+        self._live: dict[tuple[str, str], list[Conversation]] = {}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._live.values()))
+
+    def to_join(self, call: CallRef) -> Conversation | None:
+        """Return the call that a further part of this tenant and call id belongs to."""
+        return next((one for one in self._live.get(_key(call), ()) if one.is_of_parts), None)
+
+    def add(self, conversation: Conversation) -> None:
+        """Take note of a call that begins."""
+        self._live.setdefault(_key(conversation.call.identity.call), []).append(conversation)
+
+    def remove(self, conversation: Conversation) -> None:
+        """Forget a call that is over; a second time nothing happens."""
+        key = _key(conversation.call.identity.call)
+        left = [one for one in self._live.get(key, ()) if one is not conversation]
+        if left:
+            self._live[key] = left
+        else:
+            self._live.pop(key, None)
+
+    def other(self, conversation: Conversation) -> Conversation | None:
+        """Return the latest other call of the same tenant and call id whose state may be seen."""
+        same = reversed(self._live.get(_key(conversation.call.identity.call), []))
+        return next((one for one in same if one is not conversation and not one.call.withdrawn), None)
+
+
+class Services(msgspec.Struct, frozen=True):
+    """What all streams of a process share."""
+
+    settings: Settings
+    model: EmotionModel
+    batcher: Batcher
+    bus: Bus
+    metrics: Metrics
+    admission: Admission
+    new_session_id: Callable[[], str]
+    wall_s: Callable[[], float]
+    monotonic_s: Callable[[], float]
+    conversations: Conversations = msgspec.field(default_factory=Conversations)
+
+
+class Conversation:
+    """One live call.
+
+    Parameters
+    ----------
+    start
+        What the dialect of its first stream said.
+    identity
+        Its names.
+    slot
+        Its right to be served; given back at its end.
+    services
+        What all streams share.
+    """
+
+    def __init__(self, start: Start, identity: Identity, slot: Slot, services: Services) -> None:
+        self._its = services
+        self._slot = slot
+        try:
+            self.call = Call(start, identity, settings=services.settings, model=services.model, now_s=services.wall_s())
+        except BaseException:
+            slot.release()
+            raise
+        self.is_of_parts = start.is_part
+        self._reason = "disconnected"
+        self._last_out: Part | None = None
+        """The part that left last, while none carries the call."""
+        self._left_s = 0.0
+        self._joined = asyncio.Event()
+        """Set when a part joins; a new one for each time of grace."""
+        self._told: tuple[int, bool] | None = None
+        """What the state that was published last depended on."""
+        self._judging: asyncio.Queue[_Unjudged | asyncio.Future[None] | None] = asyncio.Queue()
+        self._room = asyncio.Semaphore(UNJUDGED)
+        self._log = log.bind(session=identity.session_id, dialect=identity.call.dialect, tenant=identity.call.tenant)
+        self._log = self._log.bind(call=identity.call.id)
+        self._concluding = asyncio.create_task(self._conclude(), name=f"conclude {identity.session_id}")
+        services.conversations.add(self)
+        services.metrics.calls_active.labels(identity.call.dialect).inc()
+        self._log.info(
+            "call started",
+            roles=[str(role) for role in start.roles],
+            analysed=list(self.call.analysed),
+            rate_hz=start.rate_hz,
+        )
+
+    @property
+    def session_id(self) -> str:
+        """What the call is called inside the server, the same for all its streams."""
+        return self.call.identity.session_id
+
+    def join(self, start: Start, labels: dict[str, str]) -> Part | None:
+        """Take a further part in; None where there are as many as may be.
+
+        Parameters
+        ----------
+        start
+            What its dialect said.
+        labels
+            As they may stand on the bus.
+        """
+        if len(self.call.parts) >= MOST_PARTS:
+            return None
+        part = self.call.join(start)
+        self.call.add_labels(labels)
+        self._last_out = None
+        self._joined.set()
+        self._log.info("part joined the call", roles=[str(role) for role in start.roles], parts=len(self.call.parts))
+        return part
+
+    async def tell_state(self) -> None:
+        """Publish what the call is like, where that has changed; not after an objection, which has taken it away."""
+        call = self.call
+        depends_on = (call.revision, call.notice)
+        if call.withdrawn or depends_on == self._told:
+            return
+        self._told = depends_on
+        await self._its.bus.state(call.state(self._its.wall_s()), self.session_id)
+
+    async def receive(self, event: WireEvent, part: Part, tell: Tell | None) -> Fault | None:
+        """Hand an event to the call and what it heard to the model.
+
+        Returns
+        -------
+        Fault or None
+            Why this stream cannot go on.
+        """
+        for piece in _slices(event):
+            for heard in self.call.receive(piece, self._its.monotonic_s(), part):
+                if isinstance(heard, Fault):
+                    return heard
+                await self._room.acquire()  # waits, and so slows the peer down, while too many are unjudged
+                self._judge(heard, tell, takes_room=True)
+            if piece is not event:
+                await asyncio.sleep(0)
+        await self.tell_state()
+        if isinstance(event, Withdraw):
+            self._log.info("analysis withdrawn; what was pending of this call is removed")
+            await self._its.bus.forget(self.call.identity.call, self.session_id)
+            await self._restore_other()
+        return None
+
+    async def leave(self, part: Part, reason: str, tell: Tell | None) -> None:
+        """End a stream; returns when all that was heard on it has been handed over.
+
+        Whoever has left must call `outlast`, whatever happened: the call is over only then.
+        """
+        self._reason = reason
+        handed_over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        try:
+            for heard in self.call.leave(part):
+                self._judge(heard, tell)
+            self._judging.put_nowait(handed_over)
+        finally:
+            # Nothing has been awaited since the part left: nobody else can have been the last meanwhile.
+            if not self.call.parts:
+                self._last_out, self._left_s = part, self._its.monotonic_s()
+        # Where everything is being cancelled, who concludes may be gone already.
+        await asyncio.wait({handed_over, self._concluding}, return_when=asyncio.FIRST_COMPLETED)
+
+    async def outlast(self, part: Part) -> None:
+        """For one that has left: where it was the last, stay until a part joins or the call is over."""
+        if self._last_out is not part:
+            return
+        joined = self._joined = asyncio.Event()
+        try:
+            if self.is_of_parts and not self._its.admission.draining and not _is_cancelled():
+                await self._grace(joined)
+        finally:
+            if not joined.is_set():
+                await self._end()
+
+    async def _grace(self, joined: asyncio.Event) -> None:
+        """Return when a part has joined, when it has had its time for that, or when the server drains."""
+        its = self._its
+        left_s = max(0.0, its.settings.audio.join_grace_s - (its.monotonic_s() - self._left_s))
+        self._log.info("no part carries the call; waiting for one to come back", for_s=round(left_s, 1))
+        waiting = [
+            asyncio.create_task(joined.wait(), name=f"grace {self.session_id}"),
+            asyncio.create_task(its.admission.wait_draining(), name=f"no grace {self.session_id}"),
+        ]
+        try:
+            await asyncio.wait(waiting, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+
+    async def _end(self) -> None:
+        """Hand over the summary behind all that is still being judged, and make room for the next call."""
+        its = self._its
+        its.conversations.remove(self)  # from here on nobody joins
+        try:
+            self._judging.put_nowait(None)
+            await self._concluding
+            await self._account()
+            await self._restore_other()
+        finally:
+            self._slot.release()
+            dialect = self.call.identity.call.dialect
+            its.metrics.calls_active.labels(dialect).dec()
+            its.metrics.calls.labels(dialect, self._reason).inc()
+
+    async def _restore_other(self) -> None:
+        """Say the state of another call of this id again, from whose topic this one's has just been cleared."""
+        other = self._its.conversations.other(self)
+        if other is not None:
+            other.call.revision += 1
+            await other.tell_state()
+
+    def _judge(self, heard: Heard, tell: Tell | None, *, takes_room: bool = False) -> None:
+        judged = self._its.batcher.submit(heard.features, heard.caller, final=heard.cut is not None)
+        self._judging.put_nowait(_Unjudged(heard, judged, tell, takes_room))
+
+    async def _conclude(self) -> None:
+        """Turn verdicts into events, in the order of the call."""
+        while (item := await self._judging.get()) is not None:
+            if isinstance(item, asyncio.Future):
+                item.set_result(None)
+                continue
+            heard = item.heard
+            try:
+                await self._conclude_one(heard, await item.judged, item.tell)
+            except ModelError as problem:
+                self._its.metrics.model_failures.inc()
+                self._log.error("utterance not judged", n=heard.n, role=heard.role, problem=str(problem))
+            except Exception:  # noqa: BLE001 - logged whole by a bound logger, which ruff does not know as one
+                # Were this task to end here, the call would wait for it for ever.
+                self._its.metrics.events_lost.inc()
+                self._log.exception("event lost: a defect of ours", n=heard.n, role=heard.role)
+            finally:
+                if item.takes_room:
+                    self._room.release()
+
+    async def _conclude_one(self, heard: Heard, judged: Judged, tell: Tell | None) -> None:
+        event = self.call.conclude(heard, judged, self._its.wall_s())
+        if event is None:
+            return
+        if isinstance(event, PartialEvent):
+            self._its.bus.partial(event, self.session_id)
+        else:
+            await self._deliver(event, heard, judged)
+        if tell is not None:
+            await tell(encode(event))
+
+    async def _deliver(self, event: UtteranceEvent, heard: Heard, judged: Judged) -> None:
+        judged_s = self._its.monotonic_s()
+        try:
+            await self._its.bus.utterance(event, self.session_id)
+        except OutboxError as problem:
+            # The call goes on: its next events may find the disk well again. What is lost is said.
+            self._its.metrics.events_lost.inc()
+            self._log.error("event lost: the outbox does not take it", event_id=event.id, problem=str(problem))
+        metrics, emotion = self._its.metrics, event.data.emotion
+        metrics.utterances.labels(emotion.top, str(emotion.uncertain).lower()).inc()
+        metrics.stage_latency.labels(Stage.QUEUE).observe(judged.queue_ms / 1000)
+        metrics.stage_latency.labels(Stage.MODEL).observe(judged.compute_ms / 1000)
+        metrics.stage_latency.labels(Stage.OUTBOX).observe(self._its.monotonic_s() - judged_s)
+        self._log.debug("utterance", n=heard.n, role=heard.role, start_ms=heard.start_ms, end_ms=heard.end_ms)
+
+    async def _account(self) -> None:
+        """Publish the summary and clear the state; after an objection only the latter, which happened then."""
+        its, call = self._its, self.call
+        _count_audio(its.metrics, call)
+        if call.withdrawn:
+            self._reason = "withdrawn"
+            self._log.info("call ended", reason=self._reason)
+            return
+        ended = call.summary(self._reason, its.wall_s())
+        await its.bus.ended(ended, self.session_id)
+        self._log.info(
+            "call ended",
+            reason=self._reason,
+            utterances=call.utterances,
+            duration_ms=ended.data.duration_ms,
+            missing_messages=call.missing_messages,
+            **{f"{leg.role}_{name}": value for leg in call.legs for name, value in _losses(leg).items()},
+        )
+
+
+class _Unjudged(msgspec.Struct, frozen=True, eq=False):
+    """An utterance on its way through the model."""
+
+    heard: Heard
+    judged: asyncio.Future[Judged]
+    tell: Tell | None
+    takes_room: bool
+
+
+def _is_cancelled() -> bool:
+    """Whether the present task has been told to end, and does what must be done before."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _key(call: CallRef) -> tuple[str, str]:
+    return call.tenant, call.id
+
+
+def _slices(event: WireEvent) -> list[WireEvent]:
+    """Cut audio without a place on the clock into pieces that are quickly worked through."""
+    if not isinstance(event, Audio) or len(event.payload) <= SLICE_BYTES or event.media_ms is not None:
+        return [event]
+    return [
+        Audio(channel=event.channel, payload=event.payload[begin : begin + SLICE_BYTES])
+        for begin in range(0, len(event.payload), SLICE_BYTES)
+    ]
+
+
+def _count_audio(metrics: Metrics, call: Call) -> None:
+    """Add a finished call to the totals."""
+    for leg in call.legs:
+        counters = leg.timeline.counters
+        metrics.audio.inc(leg.position_ms / 1000)
+        metrics.speech.inc(leg.activity.summary.talk_ms / 1000)
+        metrics.audio_faults.labels(AudioFault.LOST).inc(counters.lost_ms / 1000)
+        metrics.audio_faults.labels(AudioFault.LATE).inc(counters.late_ms / 1000)
+        metrics.audio_faults.labels(AudioFault.DUPLICATE).inc(counters.duplicate_ms / 1000)
+    metrics.messages_missing.labels(call.identity.call.dialect).inc(max(0, call.missing_messages))
+
+
+def _losses(leg: Leg) -> dict[str, float]:
+    """Return what of a leg's audio was missing or out of place, where anything was."""
+    counters = msgspec.to_builtins(leg.timeline.counters)
+    return {name: value for name, value in counters.items() if value}
