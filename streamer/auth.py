@@ -11,6 +11,7 @@ import base64
 import binascii
 import hmac
 import ipaddress
+import re
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
@@ -24,9 +25,25 @@ class Key(msgspec.Struct, frozen=True):
 
     id: str
     secret: str
+    """Empty where a certificate is all that opens; such a key must never match an empty secret."""
     tenant: str
     dialects: tuple[str, ...]
     """Those that it opens; empty = all."""
+    certificate: str = ""
+    """SHA-256 fingerprint in lower-case hexadecimal digits without colons, or the common name; empty = none opens."""
+
+    def opens(self, dialect: str) -> bool:
+        """Whether this key is for that dialect."""
+        return not self.dialects or dialect in self.dialects
+
+
+class Certificate(msgspec.Struct, frozen=True):
+    """A client's certificate that TLS has verified already."""
+
+    fingerprint: str
+    """SHA-256 of the whole, as 64 lower-case hexadecimal digits."""
+    common_name: str
+    """Of its subject; empty where there is none, or more than one."""
 
 
 class Upgrade(msgspec.Struct, frozen=True):
@@ -36,7 +53,9 @@ class Upgrade(msgspec.Struct, frozen=True):
     target: str
     """Path and query as sent."""
     headers: Mapping[str, str]
-    """Names in lower case."""
+    """Names in lower case; a header that came more than once is joined by commas."""
+    certificate: Certificate | None = None
+    """Of the client, where TLS asked for one."""
 
 
 class Pass(msgspec.Struct, frozen=True):
@@ -56,11 +75,13 @@ class Refusal(msgspec.Struct, frozen=True):
     message: str
     """For the peer's log: what was expected."""
     after_s: float = 0.0
-    """How long to wait before saying so."""
+    """Seconds from the request to this answer: the same for all failures, it says nothing of how far the check got."""
 
 
 Gate = Callable[[Upgrade], Pass | Refusal]
 """One platform's way of letting in, made once per server, so that it may remember what must not be seen twice."""
+
+_FINGERPRINT = re.compile("[0-9a-f]{64}")
 
 NOBODY = Pass(tenant="default", key_id="")
 """Who comes in where no key is needed."""
@@ -91,6 +112,7 @@ class Keyring:
                 secret=read_secret(key.secret, key.secret_file, f"keys: {key.id}"),
                 tenant=key.tenant,
                 dialects=key.dialects,
+                certificate=fingerprint_of(key.certificate) or key.certificate,
             )
             for key in settings.keys
         )
@@ -99,13 +121,21 @@ class Keyring:
         return cls(keys, key_needed=needed, public_url=server.public_url)
 
     def opening(self, dialect: str) -> list[Key]:
-        """Return the keys that open a dialect."""
-        return [key for key in self._keys if not key.dialects or dialect in key.dialects]
+        """Return the keys whose secret opens a dialect."""
+        return [key for key in self._keys if key.secret and key.opens(dialect)]
 
     def with_secret(self, dialect: str, secret: str) -> Pass | None:
         """Return as whom a secret lets in; None if it opens nothing here."""
         presented = secret.encode(errors="surrogateescape")
         found = [key for key in self.opening(dialect) if hmac.compare_digest(key.secret.encode(), presented)]
+        return Pass(tenant=found[0].tenant, key_id=found[0].id) if found else None
+
+    def with_certificate(self, dialect: str, certificate: Certificate) -> Pass | None:
+        """Return as whom a verified certificate lets in; None if no key names it for this dialect."""
+        names = {certificate.fingerprint}
+        if certificate.common_name and not fingerprint_of(certificate.common_name):
+            names.add(certificate.common_name)  # a name that reads like a fingerprint would pass for another's
+        found = [key for key in self._keys if key.certificate in names and key.opens(dialect)]
         return Pass(tenant=found[0].tenant, key_id=found[0].id) if found else None
 
     def bearer(self, upgrade: Upgrade) -> Pass | Refusal:
@@ -134,10 +164,15 @@ class Keyring:
             user, colon, password = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
         except (binascii.Error, ValueError):
             return Refusal(HTTPStatus.UNAUTHORIZED, "scheme", f"the credentials are no base64; expected {expected}")
-        found = self.with_secret(upgrade.dialect, password) if colon else None
-        if found is None or not hmac.compare_digest(found.key_id.encode(), user.encode()):
-            return wrong_key(upgrade.dialect)
-        return found
+        if not colon:
+            return Refusal(HTTPStatus.UNAUTHORIZED, "scheme", f"the credentials have no colon; expected {expected}")
+        matches = [
+            key
+            for key in self.opening(upgrade.dialect)
+            if hmac.compare_digest(key.secret.encode(), password.encode())
+            & hmac.compare_digest(key.id.encode(), user.encode())  # no `and`: it would tell which of the two is wrong
+        ]
+        return Pass(tenant=matches[0].tenant, key_id=matches[0].id) if matches else wrong_key(upgrade.dialect)
 
     def without(self, expected: str) -> Pass | Refusal:
         """Decide on a peer that presents nothing.
@@ -157,11 +192,19 @@ def wrong_key(dialect: str) -> Refusal:
     return Refusal(HTTPStatus.UNAUTHORIZED, "wrong", f"the key is not one that opens {dialect}")
 
 
+def fingerprint_of(text: str) -> str:
+    """Return a SHA-256 fingerprint as 64 lower-case digits; empty where the text is none (then it is a name)."""
+    digits = text.replace(":", "").strip().lower()
+    return digits if _FINGERPRINT.fullmatch(digits) else ""
+
+
 def is_loopback(host: str) -> bool:
-    """Whether an address to listen on can only be reached from this machine."""
+    """Whether an address is of this machine alone: nobody elsewhere reaches it, or comes from it."""
     if host == "localhost":
         return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
     except ValueError:
         return False
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback

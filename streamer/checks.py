@@ -13,14 +13,15 @@ from pathlib import Path
 
 import msgspec
 
-from streamer.auth import Keyring
 from streamer.bus.bus import mqtt_settings
 from streamer.bus.mqtt import probe
 from streamer.bus.topics import Topics
 from streamer.config import Settings, masked
+from streamer.doors import Doors
 from streamer.emotion.model import load, locate
 from streamer.errors import StreamerError
 from streamer.leg import prove
+from streamer.tls import server_context
 
 BROKER_WITHIN_S = 5.0
 
@@ -51,10 +52,14 @@ async def _outcome(what: str, check: Awaitable[str]) -> Outcome:
 
 
 async def _configuration(settings: Settings) -> str:
-    await asyncio.to_thread(Keyring.of, settings)
+    def read() -> str:
+        Doors(settings)
+        return ", TLS" if server_context(settings.server) else ""
+
+    tls = await asyncio.to_thread(read)
     prove(settings.speech)
     analysed = ", ".join(settings.emotion.analyse) or "nobody"
-    return f"node {settings.node}, analyses {analysed}, {len(settings.keys)} keys"
+    return f"node {settings.node}, analyses {analysed}, {len(settings.keys)} keys{tls}"
 
 
 async def _model(settings: Settings) -> str:

@@ -29,6 +29,8 @@ MASK = "****"
 NOT_SETTINGS = frozenset({"STREAMER_CONFIG"})
 """Variables with the prefix that are no settings: the file to read."""
 
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\sA-Z@?#*]+")
+
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Milliseconds = Annotated[int, Meta(ge=0, le=3_600_000)]
 Count = Annotated[int, Meta(ge=1)]
@@ -59,6 +61,16 @@ class ServerSettings(Table, frozen=True):
     """Larger WebSocket messages end the call with close code 1009."""
     ping_interval_s: Seconds = 20
     """WebSocket pings, so that proxies keep silent calls alive; 0 turns them off."""
+    origins: tuple[str, ...] = ()
+    """Web pages that may connect, as browsers name them: `https://host[:port]`. None: only pages seen on loopback."""
+    auth_failures_per_minute: Annotated[int, Meta(ge=0)] = 20
+    """Wrong credentials from one address; beyond, it is answered 429 unseen for a while. 0 = no limit."""
+    tls_cert_file: str = ""
+    """Certificate chain (PEM) for `wss`; empty = plain WebSocket."""
+    tls_key_file: str = ""
+    """Its private key; empty = in the certificate's file."""
+    tls_client_ca_file: str = ""
+    """Authorities of client certificates; one of theirs is then required of every client."""
 
 
 class MqttTable(Table, frozen=True):
@@ -109,6 +121,8 @@ class AudioSettings(Table, frozen=True):
 
     stall_ms: Annotated[int, Meta(ge=100)] = 2000
     idle_s: Annotated[float, Meta(gt=0)] = 60
+    join_grace_s: Seconds = 5
+    """How long a call whose platform opens a stream per party waits, once none carries it, for one to come back."""
 
 
 class KeySettings(Table, frozen=True):
@@ -120,6 +134,10 @@ class KeySettings(Table, frozen=True):
     tenant: str = "default"
     dialects: tuple[str, ...] = ()
     """Dialects that this key opens; empty = all."""
+    max_calls: Annotated[int, Meta(ge=0)] = 0
+    """Calls of this key at the same time; 0 = as many as the server takes."""
+    certificate: str = ""
+    """A client certificate that opens by itself: its SHA-256 fingerprint, or the common name of its subject."""
 
 
 class PrivacySettings(Table, frozen=True):
@@ -279,17 +297,43 @@ def _check(settings: Settings) -> None:
             f"server.workers: {settings.server.workers} is not possible in this version; run 1 per port, several "
             "servers behind a load balancer"
         )
-    seen: set[str] = set()
-    for key in settings.keys:
-        if key.id in seen:
-            raise ConfigError(f"keys: id {key.id!r} stands twice")
-        seen.add(key.id)
-        if bool(key.secret) == bool(key.secret_file):
-            raise ConfigError(f"keys: {key.id!r} needs either secret or secret_file")
+    _check_server(settings.server)
+    _check_keys(settings)
     try:
         check_dialects(settings.dialects)
     except ValueError as problem:
         raise ConfigError(str(problem)) from problem
+
+
+def _check_server(server: ServerSettings) -> None:
+    for origin in server.origins:
+        if not _ORIGIN.fullmatch(origin):
+            raise ConfigError(
+                f"server.origins: {origin!r} is no origin as browsers send it; write scheme, host and, where it is not "
+                'the usual one, port, in small letters and without a slash at the end: "https://desk.example.com"'
+            )
+    for name in ("tls_key_file", "tls_client_ca_file"):
+        if getattr(server, name) and not server.tls_cert_file:
+            raise ConfigError(f"server.{name}: is of no use without server.tls_cert_file; without it there is no TLS")
+
+
+def _check_keys(settings: Settings) -> None:
+    seen: set[str] = set()
+    for key in settings.keys:
+        if not key.id:
+            raise ConfigError("keys: an id is empty; calls without a key have that one")
+        if key.id in seen:
+            raise ConfigError(f"keys: id {key.id!r} stands twice")
+        seen.add(key.id)
+        if key.secret and key.secret_file:
+            raise ConfigError(f"keys: {key.id!r} needs either secret or secret_file, not both")
+        if not (key.secret or key.secret_file or key.certificate):
+            raise ConfigError(f"keys: {key.id!r} needs either secret or secret_file, or a certificate")
+        if key.certificate and not settings.server.tls_client_ca_file:
+            raise ConfigError(
+                f"keys: {key.id!r} names a certificate, but clients are asked for one only where "
+                "server.tls_client_ca_file says whose certificates are good"
+            )
 
 
 def read_secret(secret: str, file: str, what: str) -> str:

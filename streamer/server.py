@@ -1,7 +1,7 @@
 """The server: listens, lets in, keeps watch, and goes down without dropping a call.
 
-The only file that knows sockets. It turns a WebSocket into the three verbs that a session needs, decides before the
-upgrade who may come in, and owns every long-lived task. This file must never look into a message: that is the
+It turns a WebSocket into the three verbs that a session needs, asks before the upgrade who may come in, and owns every
+long-lived task; no other file knows sockets but `tcp.py`. This file must never look into a message: that is the
 dialects' business.
 """
 
@@ -14,7 +14,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -27,18 +27,21 @@ from websockets.typing import Subprotocol
 
 from streamer import __version__
 from streamer.admin import READY, Admin
-from streamer.auth import Gate, Keyring, Pass, Refusal, Upgrade
+from streamer.auth import Pass, Refusal, Upgrade
 from streamer.bus.bus import Bus
 from streamer.bus.cloudevents import event_id
 from streamer.config import Settings
+from streamer.doors import THROTTLED, Doors
 from streamer.emotion.batcher import Batcher
 from streamer.emotion.model import EmotionModel, ModelCard, load, locate
 from streamer.errors import StreamerError
 from streamer.leg import prove, warm_up
 from streamer.limits import Admission
 from streamer.metrics import Metrics
-from streamer.platforms import PATHS, PLATFORMS, Platform
-from streamer.session import DRAINING, Services, Session
+from streamer.platforms import PATHS, audiosocket
+from streamer.session import DRAINING, Peer, Services, Session
+from streamer.tcp import TcpListener, TcpPeer
+from streamer.tls import client_certificate, server_context
 from streamer.wire.events import Dialect, Fault, Message
 
 WATCH_S = 0.25
@@ -50,10 +53,13 @@ LAST_CALLS_S = 10.0
 """What calls get to hand over their last events once the drain's time is over."""
 FLUSH_S = 10.0
 """How long the outbox may still empty itself when the last call has gone."""
+WAITING_REFUSALS = 200
+"""Refusals that may wait for their time (`Refusal.after_s`) at once; beyond, they are given without: see `_refuse`."""
 HURRIED_FLUSH_S = 2.0
 """The same after a second signal, where the broker is there."""
 
 log = structlog.get_logger()
+_T = TypeVar("_T")
 
 
 class ServeError(StreamerError):
@@ -99,19 +105,6 @@ class _WebSocketPeer:
         await closing
 
 
-class _Door:
-    """One platform's way in, with the configuration read."""
-
-    def __init__(self, platform: Platform, gate: Gate, reader: Callable[[Upgrade], Dialect]) -> None:
-        self.platform = platform
-        self.decide = gate
-        self.read = reader
-
-    @classmethod
-    def of(cls, platform: Platform, keyring: Keyring, settings: Settings) -> _Door:
-        return cls(platform, platform.gate(keyring, settings), platform.reader(settings))
-
-
 class Server:
     """A node.
 
@@ -132,9 +125,13 @@ class Server:
         self._model = model
         self._bus = bus
         self._metrics = metrics
-        keyring = Keyring.of(settings)
-        self._doors = {platform.name: _Door.of(platform, keyring, settings) for platform in PLATFORMS}
-        self._admission = Admission(settings.server.max_calls)
+        self._doors = Doors(settings)
+        self._tls = server_context(settings.server)
+        self._audiosocket_reader = audiosocket.reader(settings)
+        self._refusals_waiting = 0
+        self._admission = Admission(
+            settings.server.max_calls, {key.id: key.max_calls for key in settings.keys if key.max_calls}
+        )
         self._sessions: set[Session] = set()
         self._nobody = asyncio.Event()
         """Set while no stream is open."""
@@ -145,6 +142,8 @@ class Server:
         self.port = 0
         """The port that was bound, once `run` has begun to listen."""
         self.admin_port = 0
+        self.audiosocket_port = 0
+        """0 where that listener is off."""
         self.listening = asyncio.Event()
 
     def drain(self) -> None:
@@ -189,6 +188,7 @@ class Server:
             listener = await _bound(self._listen(), server.host, server.port)
             stack.push_async_callback(_shut, listener)
             self.port = _port(listener)
+            await self._listen_for_audiosocket(stack)
             async with asyncio.TaskGroup() as background:
                 tasks = [
                     background.create_task(_kept_going("bus", self._bus.run), name="bus"),
@@ -230,7 +230,18 @@ class Server:
             ping_timeout=None,  # a late pong is load, not death: the idle limit ends dead calls
             close_timeout=5,
             server_header=None,
+            ssl=self._tls,
         )
+
+    async def _listen_for_audiosocket(self, stack: AsyncExitStack) -> None:
+        settings = self._settings.dialects.audiosocket
+        if not settings.port:
+            return
+        host = settings.host or self._settings.server.host
+        listener = TcpListener(self._handle_audiosocket)
+        await _bound(listener.listen(host, settings.port), host, settings.port)
+        stack.push_async_callback(listener.close)
+        self.audiosocket_port = listener.port
 
     def _announce(self) -> None:
         card = self._model.card
@@ -239,8 +250,9 @@ class Server:
             "listening",
             version=__version__,
             node=settings.node,
-            url=f"ws://{settings.server.host}:{self.port}",
+            url=f"{'wss' if self._tls else 'ws'}://{settings.server.host}:{self.port}",
             paths=sorted(PATHS),
+            audiosocket=self.audiosocket_port or "off",
             admin=f"http://{settings.server.host}:{self.admin_port}",
             model=f"{card.name} {card.version}",
             analyse=[str(role) for role in settings.emotion.analyse],
@@ -251,38 +263,74 @@ class Server:
 
     async def _before_upgrade(self, connection: Connection, request: Request) -> Response | None:
         """Decide who may come in; an answer here means that no WebSocket is opened."""
-        path = request.path.partition("?")[0].rstrip("/")
-        platform = PATHS.get(path)
-        if platform is None:
+        now_s = time.monotonic()
+        door = self._doors.at(request.path)
+        if door is None:
+            path = request.path.partition("?")[0]
             return connection.respond(
                 HTTPStatus.NOT_FOUND, f"nothing at {path[:80]!r}; calls are taken at {', '.join(sorted(PATHS))}\n"
             )
-        door = self._doors[platform.name]
-        headers = {name.lower(): value for name, value in request.headers.raw_items()}
-        upgrade = Upgrade(dialect=platform.name, target=request.path, headers=headers)
-        decision = door.decide(upgrade)
+        platform = door.platform
+        headers: dict[str, str] = {}
+        for name, value in request.headers.raw_items():
+            name = name.lower()  # noqa: PLW2901 - the same name, as all headers are compared
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        certificate = client_certificate(connection.transport.get_extra_info("ssl_object"))
+        upgrade = Upgrade(dialect=platform.name, target=request.path, headers=headers, certificate=certificate)
+        decision = self._doors.knock(door, upgrade, _address(connection), now_s)
         if isinstance(decision, Refusal):
-            self._metrics.auth_failures.labels(decision.reason).inc()
-            log.warning("connection refused", dialect=platform.name, reason=decision.reason, message=decision.message)
-            await asyncio.sleep(decision.after_s)
-            return connection.respond(decision.status, f"{decision.message}\n")
+            self._count_refusal(decision, platform.name, certificate=certificate.fingerprint if certificate else None)
+            return await self._refuse(connection, decision, now_s)
         connection.admitted = decision
-        connection.dialect = door.read(upgrade)
+        connection.dialect = door.reader(upgrade)
         connection.subprotocols_known = tuple(map(Subprotocol, platform.subprotocols))
         connection.protocol.max_message_size = platform.max_message_bytes(self._settings)
         connection.ping_interval = platform.ping_interval_s(self._settings) or None
         return None
 
+    def _count_refusal(self, refusal: Refusal, dialect: str, **more: str | None) -> None:
+        self._metrics.auth_failures.labels(refusal.reason).inc()
+        if refusal is not THROTTLED:  # a flood must not become one of the log
+            shown = {name: value for name, value in more.items() if value}
+            log.warning("connection refused", dialect=dialect, reason=refusal.reason, message=refusal.message, **shown)
+
+    async def _refuse(self, connection: Connection, refusal: Refusal, asked_s: float) -> Response:
+        """Answer a refusal at its time, so that how long it took says nothing of how far the check got.
+
+        Each one that waits holds a socket. Where a flood holds many, the next are answered at once, all with one word.
+        """
+        if refusal.after_s:
+            if self._refusals_waiting >= WAITING_REFUSALS:
+                return connection.respond(HTTPStatus.TOO_MANY_REQUESTS, "too many are being refused; try again later\n")
+            self._refusals_waiting += 1
+            try:
+                await asyncio.sleep(asked_s + refusal.after_s - time.monotonic())
+            finally:
+                self._refusals_waiting -= 1
+        return connection.respond(refusal.status, f"{refusal.message}\n")
+
     async def _handle(self, connection: Connection) -> None:
+        """Serve one WebSocket."""
+        await self._serve(_WebSocketPeer(connection), connection.dialect, connection.admitted)
+
+    async def _handle_audiosocket(self, peer: TcpPeer) -> None:
+        """Serve one AudioSocket connection, if its address may connect."""
+        decision = self._doors.knock_by_audiosocket(peer.address, time.monotonic())
+        if isinstance(decision, Refusal):
+            self._count_refusal(decision, audiosocket.NAME)
+        else:
+            await self._serve(peer, self._audiosocket_reader(), decision)
+
+    async def _serve(self, peer: Peer, dialect: Dialect, admitted: Pass) -> None:
         """Serve one stream."""
-        session = Session(_WebSocketPeer(connection), connection.dialect, connection.admitted, self._services)
+        session = Session(peer, dialect, admitted, self._services)
         self._sessions.add(session)
         self._nobody.clear()
         try:
             await session.run()
         except Exception:
-            log.exception("stream failed", session=session.session_id, dialect=connection.dialect.name)
-            await connection.close(1011, "our fault; see the server's log")
+            log.exception("stream failed", session=session.session_id, dialect=dialect.name)
+            await peer.close(1011, "our fault; see the server's log")
         finally:
             self._sessions.discard(session)
             if not self._sessions:
@@ -301,7 +349,7 @@ class Server:
                 if session.call is None:
                     due, fault = now_s - session.opened_s > START_WITHIN_S, NO_START
                 else:
-                    due = now_s - session.heard_s > audio.idle_s and not session.call.paused
+                    due = now_s - session.heard_s > audio.idle_s and not session.paused
                     fault = Fault("idle", f"no audio for {audio.idle_s:g} s (audio.idle_s); send pause to hold a call")
                 if due:
                     tasks.create_task(_expire(session, "idle", fault), name=f"expire {session.session_id}")
@@ -356,7 +404,7 @@ async def _kept_going(what: str, work: Callable[[], Awaitable[None]]) -> None:
         await asyncio.sleep(1)
 
 
-async def _bound(listening: Awaitable[Listener], host: str, port: int) -> Listener:
+async def _bound(listening: Awaitable[_T], host: str, port: int) -> _T:
     try:
         return await listening
     except OSError as problem:
@@ -391,6 +439,12 @@ async def node(settings: Settings) -> AsyncIterator[Server]:
 def _subprotocol(connection: Connection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
     """Select the subprotocol that the platform of this connection speaks, if it offers one."""
     return next((name for name in connection.subprotocols_known if name in offered), None)
+
+
+def _address(connection: Connection) -> str:
+    """Return the IP address at the other end of the socket."""
+    name = connection.remote_address
+    return str(name[0]) if isinstance(name, tuple) else ""
 
 
 def _port(listener: Listener) -> int:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import shutil
 import tomllib
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from streamer.checks import check_all, shown
 from streamer.config import load
 from streamer.emotion.model import locate
+from tests.certificates import authority
 
 
 def files_in(folder: Path) -> list[str]:
@@ -74,3 +78,32 @@ def test_what_is_shown_is_toml_with_every_key_and_no_secret(tmp_path: Path) -> N
     again = tmp_path / "again.toml"
     again.write_text(text, encoding="utf-8")
     assert load(again, {}, {}).server.port == 1234
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        ({"server.tls_cert_file": "none.pem"}, "none.pem"),
+        ({"dialects.twilio.token_file": "none.txt"}, "dialects.twilio.token_file"),
+        ({"dialects.audiosocket.allow": ["pbx"]}, "dialects.audiosocket.allow"),
+        ({"keys": [{"id": "a", "secret_file": "none.txt"}]}, "keys: a"),
+        ({"keys": [{"id": "a", "secret": "s", "dialects": ["natvie"]}]}, "natvie"),
+    ],
+)
+async def test_what_would_keep_the_server_from_letting_anybody_in_is_said(
+    tmp_path: Path, flags: dict[str, Any], named: str
+) -> None:
+    wanting = {"outbox.path": str(tmp_path / "o"), "mqtt.url": "mqtt://127.0.0.1:1", "emotion.model": "nowhere"}
+    first, *_ = await check_all(load(None, {}, wanting | flags))
+    assert not first.ok
+    assert named in first.says
+
+
+async def test_tls_that_can_be_used_is_said(tmp_path: Path) -> None:
+    pair = authority(tmp_path, "calls")
+    flags = {"server.tls_cert_file": str(pair.cert), "server.tls_key_file": str(pair.key)}
+    first, *_ = await check_all(
+        load(None, {}, {"outbox.path": str(tmp_path / "o"), "mqtt.url": "mqtt://127.0.0.1:1"} | flags)
+    )
+    assert first.ok
+    assert first.says.endswith(", TLS")

@@ -81,6 +81,18 @@ def test_every_kind_of_setting_can_come_from_the_environment(name, text, expecte
         ('[[keys]]\nid = "a"\nsecret = "s"\n[[keys]]\nid = "a"\nsecret = "s"\n', "'a' stands twice"),
         ('[dialects.twilio.roles]\nboth = "customer"\n', "unknown track 'both'"),
         ('[[keys]]\nsecret = "s"\n', "id"),
+        ('[[keys]]\nid = ""\nsecret = "s"\n', "keys: an id is empty"),
+        ('[[keys]]\nid = "a"\nsecret = "s"\nsecret_file = "f"\n', "not both"),
+        ('[[keys]]\nid = "a"\nsecret = "s"\nmax_calls = -1\n', "max_calls"),
+        ('[[keys]]\nid = "a"\ncertificate = "pbx"\n', "server.tls_client_ca_file"),
+        ('[server]\ntls_key_file = "k"\n', "server.tls_key_file: is of no use without server.tls_cert_file"),
+        ('[server]\ntls_client_ca_file = "c"\n', "server.tls_client_ca_file: is of no use"),
+        ("[server]\nauth_failures_per_minute = -1\n", "server.auth_failures_per_minute"),
+        ('[server]\norigins = ["*"]\n', "server.origins: '*' is no origin"),
+        ('[server]\norigins = ["https://desk.example.com/"]\n', "without a slash at the end"),
+        ('[server]\norigins = ["desk.example.com"]\n', "server.origins: 'desk.example.com'"),
+        ('[server]\norigins = ["https://Desk.example.com"]\n', "in small letters"),
+        ('[server]\norigins = ["null"]\n', "server.origins: 'null'"),
     ],
 )
 def test_what_cannot_be_is_one_error_that_names_it(tmp_path: Path, text: str, named: str) -> None:
@@ -116,6 +128,22 @@ def test_a_worker_is_analysed_only_on_a_stated_ground(role: str) -> None:
 def test_a_table_that_is_no_table_is_said() -> None:
     with pytest.raises(ConfigError, match="server"):
         load(None, {}, {"server": 1, "server.port": 2})
+
+
+def test_a_key_may_be_a_certificate_alone_and_a_page_may_have_a_port(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        '[server]\norigins = ["https://desk.example.com", "http://[::1]:8080"]\n'
+        'tls_cert_file = "c"\ntls_client_ca_file = "c"\n'
+        '[[keys]]\nid = "a"\ncertificate = "pbx"\nmax_calls = 3\n',
+    )
+    settings = load(path, {}, {})
+    assert settings.server.origins == ("https://desk.example.com", "http://[::1]:8080")
+    assert (settings.keys[0].certificate, settings.keys[0].max_calls) == ("pbx", 3)
+    assert load(None, {"STREAMER_SERVER_ORIGINS": "https://a,https://b"}, {}).server.origins == (
+        "https://a",
+        "https://b",
+    )
 
 
 def test_secrets_are_masked_wherever_they_stand(tmp_path: Path) -> None:

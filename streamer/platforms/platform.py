@@ -31,3 +31,6 @@ class Platform(msgspec.Struct, frozen=True):
     """Larger messages end the stream with 1009."""
     subprotocols: tuple[str, ...] = ()
     """WebSocket subprotocols that are selected where the peer offers one; first match wins."""
+    shared_addresses: bool = False
+    """Its calls come from addresses that all customers of the platform share: failures do not count, and they are
+    never held back, or a stranger with an account there could lock us out."""

@@ -63,4 +63,5 @@ PLATFORM: Final = Platform(
     reader=reader,
     ping_interval_s=lambda settings: settings.dialects.twilio.ping_interval_s,
     max_message_bytes=lambda settings: settings.dialects.twilio.max_message_bytes,
+    shared_addresses=True,
 )

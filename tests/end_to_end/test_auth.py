@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
@@ -23,6 +24,10 @@ id = "crm"
 secret_file = "crm.key"
 tenant = "acme"
 dialects = ["native"]
+[[keys]]
+id = "pbx"
+secret = "of-the-pbx:1"
+dialects = ["jambonz"]
 [[keys]]
 id = "hook"
 secret = "of-the-other-dialect"
@@ -124,6 +129,37 @@ async def test_any_other_key_is_refused_with_401_and_not_logged(nodes: Nodes, he
     assert "b2YtdGhl" not in nodes.keyed.text()
 
 
+def basic(credentials: str) -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(credentials.encode()).decode()}
+
+
+async def test_user_and_password_open_where_the_platform_sends_those(nodes: Nodes) -> None:
+    url = f"ws://127.0.0.1:{nodes.keyed.port}/jambonz"
+    async with connect(url, additional_headers=basic("pbx:of-the-pbx:1")):
+        pass
+    for wrong in ("pbx:of-the-pbx", "crm:of-the-pbx:1", "crm:of-the-crm", "pbx:", "of-the-pbx:1"):
+        status, text = await refused(url, basic(wrong))
+        assert status == 401
+        assert "of-the" not in text
+    assert (await refused(url))[0] == 401
+    assert "of-the" not in nodes.keyed.text()
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example.com", "null", "http://localhost"])
+async def test_a_web_page_that_is_not_listed_stays_out_also_with_the_right_key(nodes: Nodes, origin: str) -> None:
+    status, text = await refused(nodes.keyed.url, bearer("of-the-crm") | {"Origin": origin})
+    assert status == 403
+    assert "server.origins" in text
+
+
+async def test_on_loopback_a_page_of_this_machine_comes_in_and_another_does_not(
+    node: Node, sentence: Samples, call_id: str
+) -> None:
+    said = [start(call_id=call_id), linear(sentence), STOP]
+    assert (await converse(node.url, said, headers={"Origin": "http://localhost:8080"})).code == 1000
+    assert (await refused(node.url, {"Origin": "https://evil.example.com"}))[0] == 403
+
+
 async def test_refusals_are_counted_by_reason(nodes: Nodes) -> None:
     await refused(nodes.keyed.url)
     await refused(nodes.keyed.url, bearer("wrong"))
@@ -132,7 +168,7 @@ async def test_refusals_are_counted_by_reason(nodes: Nodes) -> None:
     assert 'streamer_auth_failures_total{reason="wrong"}' in metrics
 
 
-@pytest.mark.parametrize("path", ["/", "/v1/streams", "/v1/stream/x", "/telnyx", "/../v1/stream"])
+@pytest.mark.parametrize("path", ["/", "/v1/streams", "/v1/stream/x", "/twilio2", "/../v1/stream"])
 async def test_there_is_nothing_elsewhere(node: Node, path: str) -> None:
     status, text = await refused(f"ws://127.0.0.1:{node.port}{path}")
     assert status == 404
