@@ -19,8 +19,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiomqtt
+import hypothesis
 import pytest
 import structlog
+
+hypothesis.settings.register_profile("product", deadline=None)  # no test passes or fails by a clock
+hypothesis.settings.load_profile("product")
 
 _READY = " running"
 _PATIENCE_S = 20

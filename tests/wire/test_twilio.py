@@ -338,3 +338,11 @@ def test_a_stream_without_an_id_of_its_own_is_taken() -> None:
     dialect = Twilio()
     assert isinstance(dialect.receive(start({"streamSid": None}, streamSid=...))[0], Start)
     assert isinstance(dialect.receive(MEDIA)[-1], Audio)
+
+
+def test_a_socket_that_closes_says_nothing_of_the_call() -> None:
+    assert Twilio().closed() == []
+    assert live().closed() == []
+    stopped = live()
+    stopped.receive(STOP)
+    assert stopped.closed() == []

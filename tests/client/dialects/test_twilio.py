@@ -8,17 +8,18 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from streamer_client.dialects.twilio import FRAME, Twilio, headers
+from streamer_client.dialects.speaker import CallOptions
+from streamer_client.dialects.twilio import Twilio, headers
 from streamer_client.errors import OptionError
 from streamer_client.g711 import encode_mulaw
 
 
-def stream(roles: tuple[str, ...] = ("customer", "agent"), **more: object) -> Twilio:
-    return Twilio(call_id="CA1", stream_sid="MZ1", roles=roles, **more)  # type: ignore[arg-type]
+def stream(roles: tuple[str, ...] = ("customer", "agent"), **more: Any) -> Twilio:
+    return Twilio(CallOptions(url="ws://host/twilio", call_id="CA1", roles=roles, stream_id="1", **more))
 
 
 def test_a_stream_begins_as_the_vendor_describes_it() -> None:
-    connected, start = map(json.loads, stream(parameters={"token": "c0ffee"}).open())
+    connected, start = map(json.loads, stream(token="c0ffee", notice=True).open())
     assert connected == {"event": "connected", "protocol": "Call", "version": "1.0.0"}
     assert start == {
         "event": "start",
@@ -30,25 +31,25 @@ def test_a_stream_begins_as_the_vendor_describes_it() -> None:
             "streamSid": "MZ1",
             "tracks": ["inbound", "outbound"],
             "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
-            "customParameters": {"token": "c0ffee"},
+            "customParameters": {"token": "c0ffee", "notice": "true"},
         },
     }
 
 
-@given(frames=st.lists(st.just(FRAME), max_size=20), tail=st.integers(1, FRAME), seed=st.integers(0, 99))
-def test_each_track_carries_its_channel_in_order_with_numbers_as_strings(frames: Any, tail: Any, seed: int) -> None:
-    lengths = [*frames, tail]
+@given(lengths=st.lists(st.integers(1, 2000), min_size=1, max_size=20), seed=st.integers(0, 99))
+def test_each_track_carries_its_channel_in_order_with_numbers_as_strings(lengths: list[int], seed: int) -> None:
     samples = np.random.default_rng(seed).integers(-32768, 32768, (sum(lengths), 2)).astype(np.int16)
     twilio = stream(("agent", "customer"))
     opening = twilio.open()
-    messages, at = [], 0
+    messages, at, positions = [], 0, []
     for length in lengths:
-        messages += map(json.loads, twilio.audio(samples[at : at + length]))
+        positions.append(1000 * at // 8000)
+        messages += map(json.loads, twilio.audio(samples[at : at + length], at / 8))
         at += length
     for channel, track in enumerate(("outbound", "inbound")):
         media = [message["media"] for message in messages if message["media"]["track"] == track]
         assert b"".join(base64.b64decode(m["payload"]) for m in media) == encode_mulaw(samples[:, channel])
-        assert [m["timestamp"] for m in media] == [str(20 * n) for n in range(len(lengths))]
+        assert [m["timestamp"] for m in media] == list(map(str, positions))
         assert [m["chunk"] for m in media] == [str(n + 1) for n in range(len(lengths))]
     numbers = [message["sequenceNumber"] for message in messages]
     assert numbers == [str(n) for n in range(len(opening), len(opening) + len(messages))]
@@ -57,7 +58,7 @@ def test_each_track_carries_its_channel_in_order_with_numbers_as_strings(frames:
 def test_the_last_word_is_stop_with_the_next_number() -> None:
     twilio = stream(("customer",))
     twilio.open()
-    twilio.audio(np.zeros((FRAME, 1), dtype=np.int16))
+    twilio.audio(np.zeros((160, 1), dtype=np.int16), 0)
     (stop,) = map(json.loads, twilio.close())
     assert (stop["event"], stop["sequenceNumber"], stop["stop"]["callSid"]) == ("stop", "3", "CA1")
 
@@ -68,10 +69,11 @@ def test_roles_that_twilio_has_no_track_for_are_refused(roles: Any) -> None:
         stream(roles)
 
 
-@pytest.mark.parametrize("shape", [(FRAME + 1, 2), (0, 2), (FRAME, 1)])
-def test_more_than_20_ms_or_other_channels_are_a_mistake_of_the_caller(shape: Any) -> None:
-    with pytest.raises(ValueError, match="cut the recording into 20 ms"):
-        stream().audio(np.zeros(shape, dtype=np.int16))
+def test_a_call_on_hold_is_a_jump_of_the_timestamps_and_no_word() -> None:
+    twilio = stream(("customer",))
+    assert twilio.pause(20) == twilio.resume(5020, 5000) == []
+    (media,) = map(json.loads, twilio.audio(np.zeros((160, 1), dtype=np.int16), 5020))
+    assert media["media"]["timestamp"] == "5020"
 
 
 def test_the_signature_is_that_of_the_url_as_it_would_stand_in_twiml() -> None:
@@ -80,3 +82,5 @@ def test_the_signature_is_that_of_the_url_as_it_would_stand_in_twiml() -> None:
     assert headers("12345", "wss://voice.example.com/twilio") == expected
     assert headers("12345", "ws://voice.example.com/twilio") == expected
     assert headers("12346", "wss://voice.example.com/twilio") != expected
+    assert stream(key="12345").headers == headers("12345", "wss://host/twilio")
+    assert stream().headers == {}

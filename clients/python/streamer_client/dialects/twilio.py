@@ -15,38 +15,20 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from urllib.parse import urlsplit, urlunsplit
 
-import msgspec
-
 from streamer_client import g711
-from streamer_client.errors import OptionError
-from streamer_client.recording import Samples
+from streamer_client.dialects.media_json import RATE_HZ, MediaSpeaker, text, tracks_of
+from streamer_client.dialects.speaker import CallOptions, Message, Speaker
 
 PATH = "/twilio"
-RATE_HZ = 8000
-FRAME_MS = 20
-FRAME = RATE_HZ * FRAME_MS // 1000
-"""Samples of one media message; observed of the platform, not promised by it."""
-TRACKS: Mapping[str, str] = {"customer": "inbound", "agent": "outbound"}
 SIGNATURE_HEADER = "X-Twilio-Signature"
 _ACCOUNT = "AC" + 32 * "0"
 
 
-class Twilio:
-    """One stream of one call; the methods return the messages to send, in order.
-
-    Parameters
-    ----------
-    call_id : str
-        Goes out as ``callSid``.
-    stream_sid : str
-        ``MZ`` and 32 hexadecimal digits on the real platform; any id that is new for each stream.
-    roles : sequence of str
-        Who is heard on each channel of the recording: ``customer`` and/or ``agent``.
-    parameters : mapping of str to str
-        ``customParameters`` of the stream: ``token``, ``notice``, labels.
+class Twilio(MediaSpeaker):
+    """One stream of one call, mu-law at 8 kHz; the key is the auth token that signs.
 
     Raises
     ------
@@ -54,24 +36,19 @@ class Twilio:
         A role that has no track, or the same role twice.
     """
 
-    def __init__(
-        self, *, call_id: str, stream_sid: str, roles: Sequence[str], parameters: Mapping[str, str] | None = None
-    ) -> None:
-        strangers = [role for role in roles if role not in TRACKS]
-        if strangers or not roles or len(set(roles)) != len(roles):
-            raise OptionError(
-                f"got roles {','.join(roles) or '(none)'}; a Twilio stream has two tracks: "
-                "give customer, agent, or both once each"
-            )
-        self._call_id = call_id
-        self._stream_sid = stream_sid
-        self._tracks = tuple(TRACKS[role] for role in roles)
-        self._parameters = dict(parameters or {})
+    def __init__(self, options: CallOptions) -> None:
+        tracks = tracks_of(options, "a Twilio stream")
+        super().__init__(
+            options,
+            headers(options.key, options.url) if options.key else {},
+            tracks=tracks,
+            channels=range(len(tracks)),
+            encode=g711.encode_mulaw,
+        )
+        self._stream_sid = f"MZ{options.stream_id}"
         self._sequence = 0
-        self._sent_frames = 0
-        self._sent_samples = 0
 
-    def open(self) -> list[str]:
+    def open(self) -> list[Message]:
         """Return what comes before any media: ``connected``, which carries no ids, and ``start``."""
         connected = {"event": "connected", "protocol": "Call", "version": "1.0.0"}
         start = {
@@ -82,52 +59,24 @@ class Twilio:
             "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": RATE_HZ, "channels": 1},
             "customParameters": self._parameters,
         }
-        return [_text(connected), self._numbered("start", start)]
+        return [text(connected), self._numbered("start", start)]
 
-    def audio(self, samples: Samples) -> list[str]:
-        """Return one media message per track for up to 20 ms of the recording.
-
-        Parameters
-        ----------
-        samples : ndarray of int16, shape (frames, channels)
-            8 kHz, 1 to 160 frames; 160 everywhere but at the end of the recording.
-
-        Raises
-        ------
-        ValueError
-            Another number of channels than roles, or more than 20 ms.
-        """
-        frames, channels = samples.shape
-        if channels != len(self._tracks) or not 1 <= frames <= FRAME:
-            raise ValueError(
-                f"got {frames} frames of {channels} channels; expected 1 to {FRAME} of {len(self._tracks)}: "
-                "cut the recording into 20 ms first"
-            )
-        self._sent_frames += 1
-        position_ms = 1000 * self._sent_samples // RATE_HZ
-        self._sent_samples += frames
-        return [
-            self._numbered(
-                "media",
-                {
-                    "track": track,
-                    "chunk": str(self._sent_frames),
-                    "timestamp": str(position_ms),
-                    "payload": base64.b64encode(g711.encode_mulaw(samples[:, channel])).decode(),
-                },
-            )
-            for channel, track in enumerate(self._tracks)
-        ]
-
-    def close(self) -> list[str]:
+    def close(self) -> list[Message]:
         """Return what comes last: ``stop``."""
         return [self._numbered("stop", {"accountSid": _ACCOUNT, "callSid": self._call_id})]
 
+    def _media(self, track: str, chunk: int, position_ms: int, payload: str) -> Message:
+        media = {"track": track, "chunk": str(chunk), "timestamp": str(position_ms), "payload": payload}
+        return self._numbered("media", media)
+
     def _numbered(self, event: str, body: Mapping[str, object]) -> str:
         self._sequence += 1
-        return _text(
-            {"event": event, "sequenceNumber": str(self._sequence), "streamSid": self._stream_sid, event: body}
-        )
+        return text({"event": event, "sequenceNumber": str(self._sequence), "streamSid": self._stream_sid, event: body})
+
+
+def speakers(options: CallOptions) -> list[Speaker]:
+    """Return the one socket of a call."""
+    return [Twilio(options)]
 
 
 def headers(auth_token: str, url: str) -> dict[str, str]:
@@ -140,7 +89,3 @@ def headers(auth_token: str, url: str) -> dict[str, str]:
     signed = urlunsplit(urlsplit(url)._replace(scheme="wss"))
     digest = hmac.new(auth_token.encode(), signed.encode(), hashlib.sha1).digest()
     return {SIGNATURE_HEADER: base64.b64encode(digest).decode()}
-
-
-def _text(message: Mapping[str, object]) -> str:
-    return msgspec.json.encode(message).decode()
