@@ -8,11 +8,37 @@ from __future__ import annotations
 
 from typing import Final
 
-from streamer.platforms import native, twilio
+from streamer.platforms import (
+    asterisk,
+    audiocodes,
+    audiohook,
+    exotel,
+    freeswitch,
+    jambonz,
+    native,
+    plivo,
+    signalwire,
+    telnyx,
+    twilio,
+    vonage,
+)
 from streamer.platforms.platform import Platform
 
 __all__ = ["PATHS", "PLATFORMS", "Platform"]
 
-PLATFORMS: Final[tuple[Platform, ...]] = (native.PLATFORM, twilio.PLATFORM)
+PLATFORMS: Final[tuple[Platform, ...]] = (
+    native.PLATFORM,
+    twilio.PLATFORM,
+    signalwire.PLATFORM,
+    telnyx.PLATFORM,
+    plivo.PLATFORM,
+    exotel.PLATFORM,
+    audiohook.PLATFORM,
+    asterisk.PLATFORM,
+    audiocodes.PLATFORM,
+    jambonz.PLATFORM,
+    freeswitch.PLATFORM,
+    vonage.PLATFORM,
+)
 PATHS: Final[dict[str, Platform]] = {platform.path: platform for platform in PLATFORMS}
 """Path, without query or trailing slash, to platform."""

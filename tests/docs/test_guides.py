@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 import typer
-from streamer.wire.routes import PATHS
 from streamer_client.commands import app as client_app
 from streamer_client.events import UtteranceEvent, decode
 
@@ -24,6 +23,7 @@ from streamer.bus.topics import Topics
 from streamer.cli import app as server_app
 from streamer.config import load
 from streamer.emotion.model import LABELS
+from streamer.platforms import PATHS
 from tests.conftest import Broker, collect
 from tests.docs.reading import GUIDES, ROOT, anchors, blocks, command_lines, links, rows, text
 from tests.docs.running import arguments, run
@@ -199,7 +199,17 @@ def test_every_module_of_the_server_has_its_place_in_the_architecture() -> None:
     ("guide", "sources"),
     [
         ("docs/native-protocol.md", ["wire/native.py", "session.py", "server.py", "call.py"]),
-        ("docs/twilio.md", ["wire/twilio.py"]),
+        ("docs/twilio.md", ["wire/twilio.py", "wire/media_json.py"]),
+        ("docs/signalwire.md", ["wire/signalwire.py", "wire/media_json.py"]),
+        ("docs/telnyx.md", ["wire/telnyx.py", "wire/media_json.py"]),
+        ("docs/plivo.md", ["wire/plivo.py", "wire/media_json.py"]),
+        ("docs/exotel.md", ["wire/exotel.py", "wire/media_json.py"]),
+        ("docs/genesys.md", ["wire/audiohook.py"]),
+        ("docs/jambonz.md", ["wire/jambonz.py", "wire/fork.py", "wire/fields.py"]),
+        ("docs/freeswitch.md", ["wire/freeswitch.py", "wire/fork.py", "wire/fields.py"]),
+        ("docs/vonage.md", ["wire/vonage.py", "wire/fields.py"]),
+        ("docs/asterisk.md", ["wire/asterisk.py", "wire/audiosocket.py"]),
+        ("docs/audiocodes.md", ["wire/audiocodes.py"]),
     ],
 )
 def test_the_codes_of_the_guide_are_the_ones_that_are_sent(guide: str, sources: list[str]) -> None:

@@ -273,3 +273,14 @@ def test_its_replies_are_those_of_the_manual() -> None:
 @pytest.mark.parametrize("dialect", [Native(), live()])
 def test_events_go_only_to_who_asked_for_them(dialect: Native) -> None:
     assert dialect.event(msgspec.json.encode({"id": "01JD"})) == []
+
+
+def test_a_socket_that_closes_says_nothing_of_the_call() -> None:
+    assert Native().closed() == []
+    assert live().closed() == []
+    stopped = live()
+    stopped.receive(text(type="stop"))
+    assert stopped.closed() == []
+    cut_in_a_sample = live()
+    cut_in_a_sample.receive(b"\0")
+    assert cut_in_a_sample.closed() == []
