@@ -12,6 +12,8 @@ import msgspec
 T = TypeVar("T")
 
 _SHOWN: Final = 40
+_LEGIBLE: Final = 80
+"""Characters kept of either end: what is wrong stands at the beginning, where it stands at the end."""
 
 
 def read_json(decoder: msgspec.json.Decoder[T], text: str) -> T:
@@ -26,10 +28,18 @@ def read_json(decoder: msgspec.json.Decoder[T], text: str) -> T:
     """
     try:
         return decoder.decode(text)
+    except msgspec.DecodeError as problem:
+        raise type(problem)(_legible(str(problem))) from problem
     except UnicodeEncodeError as problem:
         raise msgspec.DecodeError("the text holds half a surrogate pair") from problem
     except RecursionError as problem:
         raise msgspec.DecodeError("the text is nested too deeply") from problem
+
+
+def _legible(problem: str) -> str:
+    """Return what the decoder found wrong as it may stand in a log: it repeats a peer's text as it is, however long."""
+    line = problem.encode("unicode_escape").decode()
+    return line if len(line) <= 2 * _LEGIBLE else f"{line[:_LEGIBLE]}...{line[-_LEGIBLE:]}"
 
 
 def shown(value: str) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -244,12 +245,16 @@ class FakeServer:
         assert socket.request is not None
         heard = Heard(socket.request.path, dict(socket.request.headers.raw_items()))
         self.calls.append(heard)
-        await self.handlers[socket.request.path](socket, heard)
+        await self.handlers[urlsplit(socket.request.path).path](socket, heard)
 
     def check(self, socket: ServerConnection, request: Request) -> Response | None:
         if self.refuse_with is not None:
             return socket.respond(self.refuse_with, "not now\n")
-        return None if request.path in self.handlers else socket.respond(HTTPStatus.NOT_FOUND, "nothing here\n")
+        return (
+            None
+            if urlsplit(request.path).path in self.handlers
+            else socket.respond(HTTPStatus.NOT_FOUND, "nothing here\n")
+        )
 
 
 @pytest_asyncio.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -56,6 +57,13 @@ def test_every_command_has_help_with_examples(command: Any, capsys: pytest.Captu
         (["replay"], 2, "Missing argument 'FILE...'; see `streamer-client replay --help`"),
         (["replay", "nowhere.wav"], 1, "there is no file nowhere.wav"),
         (["replay", "nowhere.wav", "--dialect", "morse"], 2, "unknown dialect 'morse'; choose from native, twilio"),
+        (["replay", "nowhere.wav", "--chunk", "20..30"], 2, "got a chunk of '20..30'; give milliseconds like 20"),
+        (["replay", "nowhere.wav", "--pause", "5"], 2, "got --pause '5'; give AT:SECONDS, for example 12.5:3"),
+        (["replay", "nowhere.wav", "--stall", "5:0"], 2, "got a stall of 0 s at 5 s; give a time from 0 on"),
+        (["replay", "nowhere.wav", "--loss", "200"], 2, "got 200 % of loss; give 0 to 100"),
+        (["replay", "nowhere.wav", "--jitter", "50", "--speed", "max"], 2, "at full speed there is no clock"),
+        (["replay", "nowhere.wav", "--reorder", "5"], 2, "messages of native do not say where they belong"),
+        (["replay", "nowhere.wav", "--dialect", "audiosocket", "--to", "ws://h"], 2, "as in tcp://127.0.0.1:8766"),
         (["replay", "nowhere.wav", "--speed", "fast"], 2, "got speed 'fast'; give a number above 0, or max"),
         (["replay", "nowhere.wav", "--roles", "customer,"], 2, "got --roles 'customer,'"),
         (["replay", "nowhere.wav", "--to", "localhost:8765"], 2, "expected one like ws://127.0.0.1:8765/v1/stream"),
@@ -115,6 +123,32 @@ async def test_the_flags_of_a_replay_reach_the_wire(
     assert [channel["role"] for channel in start["channels"]] == ["agent", "customer"]
     assert (start["speed"], start["notice"], start["encoding"]) == (20, True, "pcma")
     assert server.calls[0].headers["Authorization"] == "Bearer secret"
+
+
+async def test_the_faults_of_a_line_reach_the_wire(
+    capsys: pytest.CaptureFixture[str], server: Any, recorded: Any
+) -> None:
+    flags = [
+        "--dialect",
+        "twilio",
+        "--speed",
+        "50",
+        "--chunk",
+        "20-40",
+        "--jitter",
+        "20",
+        "--loss",
+        "20",
+        "--seed",
+        "3",
+    ]
+    more = ["--reorder", "20", "--pause", "0.2:0.1", "--pause", "0.5:0.1", "--stall", "0.7:0.1"]
+    assert await run("replay", recorded(seconds=1), "--to", server.url, *flags, *more) == 0
+    places = [int(one["media"]["timestamp"]) for one in server.calls[0].texts if one["event"] == "media"]
+    (lost,) = re.findall(r"(\d+) messages lost", capsys.readouterr().err)
+    assert int(lost) > 0
+    assert places != sorted(places)
+    assert not [place for place in places if 240 <= place < 300 or 540 <= place < 600]
 
 
 async def test_a_twilio_replay_finds_its_path(server: Any, recorded: Any) -> None:

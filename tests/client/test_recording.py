@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import cycle, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,16 @@ def test_blocks_of_any_length_are_the_recording(
     assert {len(block.samples) for block in blocks[:-1]} <= {rate_hz * block_ms // 1000}
     assert blocks[0].position_ms == 0
     assert blocks[-1].end_ms == pytest.approx(recording.duration_ms)
+
+
+def test_blocks_may_each_have_a_length_of_their_own(recorded: Any) -> None:
+    recording = open_recording(recorded(seconds=3))
+    blocks = list(recording.blocks(cycle([20, 400, 7])))
+    samples, _ = soundfile.read(recording.path, dtype="int16", always_2d=True)
+    np.testing.assert_array_equal(np.concatenate([block.samples for block in blocks]), samples)
+    lengths_ms = [len(block.samples) / 8 for block in blocks[:-1]]
+    assert lengths_ms == [20, 400, 7] * (len(lengths_ms) // 3) + [20, 400, 7][: len(lengths_ms) % 3]
+    assert all(first.end_ms == second.position_ms for first, second in pairwise(blocks))
 
 
 @pytest.mark.parametrize("rate_hz", [11025, 12000, 22050, 96000])

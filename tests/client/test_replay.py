@@ -11,6 +11,7 @@ import soundfile
 from streamer_client.dialects.twilio import headers
 from streamer_client.errors import ConnectError, OptionError, RecordingError, StreamError
 from streamer_client.g711 import encode_mulaw
+from streamer_client.line import Break, Faults
 from streamer_client.replay import call_ids, replay
 
 
@@ -80,6 +81,61 @@ async def test_a_twilio_upgrade_is_signed_where_there_is_a_key(server: Any, reco
     assert {"X-Twilio-Signature": sent} == headers("12345", f"{server.url}/twilio")
 
 
+async def test_blocks_of_varying_length_carry_the_same_samples(server: Any, recorded: Any) -> None:
+    path = recorded(seconds=1)
+    await replay([path], to=server.url, speed=None, chunk_ms=(7, 90))
+    sizes = {len(message) for message in server.calls[0].messages if isinstance(message, bytes)}
+    assert server.calls[0].audio == stored(path).tobytes()
+    assert len(sizes) > 5
+
+
+async def test_a_native_hold_is_said_with_its_length(server: Any, recorded: Any) -> None:
+    path = recorded(seconds=0.2)
+    await replay([path], to=server.url, speed=None, faults=Faults(pauses=(Break(40, 60),)))
+    _, pause, gap, resume, stop = server.calls[0].texts
+    assert (pause, resume, stop) == ({"type": "pause"}, {"type": "resume"}, {"type": "stop"})
+    assert gap == {"type": "gap", "duration_ms": 60}
+    assert server.calls[0].audio == stored(path)[:320].tobytes() + stored(path)[800:].tobytes()
+
+
+async def test_messages_that_a_bad_line_swallows_are_counted_and_the_positions_of_the_others_stay(
+    server: Any, recorded: Any
+) -> None:
+    faults = Faults(loss_percent=30, reorder_percent=30)
+    options = {"to": server.url, "dialect": "twilio", "speed": None, "faults": faults}
+    (outcome,) = await replay([recorded(seconds=1)], **options)
+    media = [message["media"] for message in server.calls[0].texts if message["event"] == "media"]
+    assert outcome.error is None
+    assert outcome.lost_messages == 100 - len(media) > 0
+    inbound = [int(one["timestamp"]) for one in media if one["track"] == "inbound"]
+    assert set(inbound) < set(range(0, 1000, 20))
+    assert inbound != sorted(inbound)
+    await replay([recorded(seconds=1)], **options)
+    assert [message.get("media") for message in server.calls[1].texts] == [
+        message.get("media") for message in server.calls[0].texts
+    ]
+
+
+async def test_jitter_and_stalls_pass_at_a_speed_that_has_a_clock(server: Any, recorded: Any) -> None:
+    path = recorded(seconds=0.1)
+    faults = Faults(jitter_ms=50, stalls=(Break(40, 100),))
+    (outcome,) = await replay([path], to=server.url, speed=50, faults=faults)
+    assert outcome.error is None
+    assert server.calls[0].audio == stored(path).tobytes()
+
+
+async def test_a_platform_that_opens_a_socket_for_each_party_is_one_call(server: Any, recorded: Any) -> None:
+    async def take(socket: Any, heard: Any) -> None:
+        async for message in socket:
+            heard.messages.append(message)
+
+    path = recorded(seconds=0.1)
+    server.handlers["/asterisk"] = take
+    (outcome,) = await replay([path], to=server.url, dialect="asterisk", speed=None)
+    assert outcome.error is None
+    assert sorted(call.audio for call in server.calls) == sorted(stored(path)[:, n].tobytes() for n in (0, 1))
+
+
 @pytest.mark.parametrize("together", [False, True])
 async def test_several_files_are_several_calls(server: Any, recorded: Any, together: bool) -> None:
     files = [recorded("a.wav"), recorded("b.wav", channels=1), recorded("other/a.wav")]
@@ -116,7 +172,19 @@ async def test_roles_must_fit_the_channels(server: Any, recorded: Any, channels:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"dialect": "morse"}, {"speed": 0.0}, {"encoding": "opus"}, {"chunk_ms": 0}, {"to": "http://host"}]
+    "wrong",
+    [
+        {"dialect": "morse"},
+        {"speed": 0.0},
+        {"encoding": "opus"},
+        {"chunk_ms": 0},
+        {"chunk_ms": (30, 20)},
+        {"to": "http://host"},
+        {"to": "ws://host:8766", "dialect": "audiosocket"},
+        {"dialect": "jambonz", "faults": Faults(reorder_percent=1)},
+        {"speed": None, "faults": Faults(jitter_ms=1)},
+        {"speed": None, "faults": Faults(stalls=(Break(0, 1),))},
+    ],
 )
 async def test_an_argument_that_fits_no_file_is_refused_at_once(recorded: Any, wrong: Any) -> None:
     with pytest.raises(OptionError):

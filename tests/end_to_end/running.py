@@ -100,6 +100,11 @@ class Node:
         """Where Twilio goes."""
         return f"ws://127.0.0.1:{self.port}/twilio"
 
+    @property
+    def open_files(self) -> int:
+        """How many files and sockets the process holds open."""
+        return len(list(Path(f"/proc/{self._process.pid}/fd").iterdir()))
+
     async def listening(self) -> Node:
         """Return once it takes calls."""
         line = await self.logged("listening")

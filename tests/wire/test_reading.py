@@ -41,6 +41,19 @@ def test_json_of_another_type_is_told_from_no_json(text: str) -> None:
         read_json(decoder, text)
 
 
+class Known(msgspec.Struct, tag="known"):
+    """A message with a type."""
+
+
+@given(st.text(max_size=500))
+def test_what_is_wrong_is_one_legible_line_whatever_the_peer_wrote(text: str) -> None:
+    with pytest.raises(msgspec.ValidationError) as problem:
+        read_json(msgspec.json.Decoder(Known), msgspec.json.encode({"type": f"un{text}"}).decode())
+    assert str(problem.value).isprintable()
+    assert len(str(problem.value)) < 200
+    assert str(problem.value).endswith("- at `$.type`")
+
+
 @given(st.text(alphabet=st.characters()))
 def test_what_is_shown_is_one_short_printable_line(text: str) -> None:
     assert shown(text).isascii()

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         UnknownEvent,
         UtteranceEvent,
     )
+    from streamer_client.line import Break, Faults
     from streamer_client.pretty import format_event, style_event
     from streamer_client.replay import Progress, Replayed, replay
     from streamer_client.stream import CallStream, stream_call
@@ -42,6 +43,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "AlertEvent": "events",
+    "Break": "line",
     "BrokerError": "errors",
     "CallRefused": "errors",
     "CallStream": "stream",
@@ -51,6 +53,7 @@ _HOMES = {
     "Engine": "alerts.engine",
     "Event": "events",
     "EventError": "events",
+    "Faults": "line",
     "OptionError": "errors",
     "PartialEvent": "events",
     "Progress": "replay",
@@ -76,6 +79,7 @@ _HOMES = {
 
 __all__ = [
     "AlertEvent",
+    "Break",
     "BrokerError",
     "CallRefused",
     "CallStream",
@@ -85,6 +89,7 @@ __all__ = [
     "Engine",
     "Event",
     "EventError",
+    "Faults",
     "OptionError",
     "PartialEvent",
     "Progress",

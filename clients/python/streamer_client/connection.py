@@ -1,17 +1,18 @@
 """One WebSocket to the server, and every way in which it can fail put into words.
 
-Shared by :mod:`streamer_client.stream` and :mod:`streamer_client.replay`. This file must never know a dialect: bytes
+Shared by :mod:`streamer_client.stream` and :mod:`streamer_client.transport`. This file must never know a dialect: bytes
 and text pass through, and an exception of the transport never reaches the caller as it is.
 """
 
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit, urlunsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidStatus, InvalidURI
+from websockets.typing import Subprotocol
 
 from streamer_client.errors import ConnectError, OptionError, StreamError
 
@@ -49,8 +50,25 @@ def with_path(url: str, path: str) -> str:
     return urlunsplit(parts._replace(path=path)) if parts.path in {"", "/"} else url
 
 
-async def open_socket(url: str, headers: Mapping[str, str]) -> ClientConnection:
+async def open_socket(
+    url: str,
+    headers: Mapping[str, str],
+    subprotocols: Sequence[str] = (),
+    *,
+    close_timeout_s: float = CLOSE_TIMEOUT_S,
+) -> ClientConnection:
     """Connect, or say in one line why not.
+
+    Parameters
+    ----------
+    url : str
+        ``ws://`` or ``wss://``, path included.
+    headers : mapping of str to str
+        Of the upgrade request.
+    subprotocols : sequence of str
+        Offered in it.
+    close_timeout_s : float
+        How long the server may take to answer our close.
 
     Raises
     ------
@@ -63,9 +81,10 @@ async def open_socket(url: str, headers: Mapping[str, str]) -> ClientConnection:
         return await connect(
             url,
             additional_headers=headers,
+            subprotocols=[Subprotocol(name) for name in subprotocols] or None,
             compression=None,  # audio does not shrink, and a live server has better things to do
             open_timeout=OPEN_TIMEOUT_S,
-            close_timeout=CLOSE_TIMEOUT_S,
+            close_timeout=close_timeout_s,
             ping_interval=PING_INTERVAL_S,
             ping_timeout=PING_TIMEOUT_S,
         )
@@ -91,10 +110,15 @@ async def open_socket(url: str, headers: Mapping[str, str]) -> ClientConnection:
         plain = " before TLS came about; does that port speak plain ws://?" if urlsplit(url).scheme == "wss" else ""
         raise ConnectError(f"{_origin(url)} hung up{plain or ' at once; check the address'}") from problem
     except OSError as problem:
-        raise ConnectError(
-            f"cannot reach {_origin(url)}: {_system_words(problem)}; is the server running there? "
-            "(`streamer serve` starts one)"
-        ) from problem
+        raise unreachable(url, problem) from problem
+
+
+def unreachable(url: str, problem: OSError) -> ConnectError:
+    """Return what it means that the system found no way to the server."""
+    return ConnectError(
+        f"cannot reach {_origin(url)}: {_system_words(problem)}; is the server running there? "
+        "(`streamer serve` starts one)"
+    )
 
 
 def closed(problem: ConnectionClosed) -> StreamError:
@@ -116,7 +140,7 @@ def _refused(url: str, problem: InvalidStatus, had_credentials: bool) -> str:
         if had_credentials
         else "wants a key; give the one that [[keys]] of its configuration holds",
         403: f"does not let this key use {path}; its configuration must name the dialect for the key",
-        404: f"has nothing at {path}; the native protocol lives at /v1/stream, Twilio's at /twilio",
+        404: f"has nothing at {path}; the native protocol lives at /v1/stream, a platform's at its name, like /twilio",
         503: "takes no calls now, because it is full, starting or draining; try again later",
     }.get(status, "refused the connection; its log says why")
     body = (problem.response.body or b"").decode("utf-8", "replace").strip().splitlines()

@@ -8,6 +8,7 @@ what cannot be read is refused in words.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -63,13 +64,13 @@ class Recording(msgspec.Struct, frozen=True):
         """The file's own rate where the server takes it, 16000 otherwise."""
         return self.rate_hz if self.rate_hz in ACCEPTED_RATES_HZ else FALLBACK_RATE_HZ
 
-    def blocks(self, block_ms: int = 20, rate_hz: int | None = None) -> Iterator[Block]:
+    def blocks(self, block_ms: int | Iterator[int] = 20, rate_hz: int | None = None) -> Iterator[Block]:
         """Read the recording once, from its beginning.
 
         Parameters
         ----------
-        block_ms : int
-            Length of every block but the last, which holds what is left.
+        block_ms : int or iterator of int
+            Length of every block, or of each in turn, but for the last, which holds what is left.
         rate_hz : int, optional
             Rate of the blocks; `wire_rate_hz` if not given.
 
@@ -84,16 +85,17 @@ class Recording(msgspec.Struct, frozen=True):
             The file ends inside a sample, is damaged, or went away.
         """
         rate_hz = rate_hz or self.wire_rate_hz
-        block_frames = rate_hz * block_ms // 1000
+        lengths_ms = repeat(block_ms) if isinstance(block_ms, int) else block_ms
+        block_frames = rate_hz * next(lengths_ms) // 1000
         sent = 0
         rest = np.empty((0, self.channels), dtype=np.int16)
         for piece in self._resampled(rate_hz):
             rest = np.concatenate([rest, piece])
-            whole = len(rest) - len(rest) % block_frames
-            for start in range(0, whole, block_frames):
-                yield Block(1000 * sent / rate_hz, rest[start : start + block_frames], rate_hz)
+            while len(rest) >= block_frames:
+                yield Block(1000 * sent / rate_hz, rest[:block_frames], rate_hz)
                 sent += block_frames
-            rest = rest[whole:]
+                rest = rest[block_frames:]
+                block_frames = rate_hz * next(lengths_ms) // 1000
         if len(rest):
             yield Block(1000 * sent / rate_hz, rest, rate_hz)
 

@@ -1,33 +1,34 @@
 """Recordings played to the server as live calls: in real time, N times faster, or as fast as it takes them.
 
-One file is one call. The dialects' files say what goes over the wire; this one opens the sockets, keeps the time and
-collects what became of each call. It must never change the audio beyond what the wire needs, and never let one bad
-file stop the others.
+One file is one call. The dialects' files say what goes over the wire, `line` what goes wrong on it, `player` keeps the
+time; this one joins them and collects what became of each call. It must never know more of a dialect than the table
+says, and never let one bad file stop the others.
 """
 
 from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import msgspec
-from websockets.asyncio.client import ClientConnection
-from websockets.exceptions import ConnectionClosed, ConnectionClosedOK
 
+from streamer_client import dialects
 from streamer_client._callable import make_callable
-from streamer_client.connection import closed, open_socket, with_path
-from streamer_client.dialects import native, twilio
+from streamer_client.connection import with_path
+from streamer_client.dialects import native
+from streamer_client.dialects.speaker import CallOptions, Speaker
 from streamer_client.errors import ClientError, OptionError
 from streamer_client.events import Event
+from streamer_client.line import Faults, Line, chunks_ms
 from streamer_client.pace import Pace, check_speed
+from streamer_client.player import Leg, play_call
 from streamer_client.recording import Recording, open_recording
-from streamer_client.stream import CallStream, stream_call
 
-DIALECTS = ("native", "twilio")
-DEFAULT_URL = "ws://127.0.0.1:8765"
 _DEFAULT_ROLES = {1: ("customer",), 2: ("customer", "agent")}
 
 
@@ -51,20 +52,23 @@ class Replayed(msgspec.Struct, frozen=True):
     """As the server counted them in its ``ended``; None for a dialect that has no such word."""
     error: ClientError | None = None
     """Why the call failed; None if it reached its end."""
+    lost_messages: int = 0
+    """Media messages that a bad line swallowed."""
 
 
 class _Plan(msgspec.Struct, frozen=True):
     """What all calls of one replay share."""
 
     url: str
-    dialect: str
+    dialect: dialects.Dialect
     speed: float | None
     roles: tuple[str, ...] | None
     encoding: native.Encoding
     key: str | None
     token: str | None
     notice: bool
-    chunk_ms: int
+    chunk_ms: int | tuple[int, int] | None
+    faults: Faults
     on_event: Callable[[Event], None] | None
     on_progress: Callable[[Progress], None] | None
 
@@ -72,7 +76,7 @@ class _Plan(msgspec.Struct, frozen=True):
 async def replay(
     files: Sequence[str | Path],
     *,
-    to: str = DEFAULT_URL,
+    to: str | None = None,
     dialect: str = "native",
     speed: float | None = 1.0,
     roles: Sequence[str] | None = None,
@@ -82,7 +86,8 @@ async def replay(
     token: str | None = None,
     notice: bool = False,
     together: bool = False,
-    chunk_ms: int = 20,
+    chunk_ms: int | tuple[int, int] | None = None,
+    faults: Faults | None = None,
     on_event: Callable[[Event], None] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> list[Replayed]:
@@ -92,10 +97,10 @@ async def replay(
     ----------
     files : sequence of path
         WAV, FLAC, mu-law WAV and the like; 1 to 8 channels.
-    to : str
-        The server; the dialect's own path is added where the URL has none.
+    to : str, optional
+        The server; the dialect's own path is added where the URL has none. This machine, if not given.
     dialect : str
-        ``native`` or ``twilio``.
+        One of `streamer_client.dialects.DIALECTS`: ``native``, or the platform whose side is spoken.
     speed : float or None
         Times faster than life; None = as fast as the server takes it.
     roles : sequence of str, optional
@@ -103,17 +108,19 @@ async def replay(
     call_id : str, optional
         Id of the call, the file's stem if not given; where an id repeats, ``-2``, ``-3``, ... is added.
     encoding : str
-        ``pcm_s16le`` at the file's rate, or ``pcmu`` or ``pcma`` at 8 kHz. Twilio is always mu-law.
+        ``pcm_s16le`` at the file's rate, or ``pcmu`` or ``pcma`` at 8 kHz. Native only: a platform has its own.
     key : str, optional
-        Bearer key (native), or the auth token that signs the upgrade (Twilio).
+        The credential, which goes out in the way of the platform: bearer key, user and password, or what signs.
     token : str, optional
-        Twilio: sent as the parameter ``token``.
+        A second secret, for platforms that send one in their first message.
     notice : bool
         The people on the recording were told that emotion is inferred.
     together : bool
         All files at once instead of one after the other.
-    chunk_ms : int
-        Length of a block on the wire; Twilio's is always 20.
+    chunk_ms : int or (int, int), optional
+        Length of a block on the wire, or shortest and longest of blocks that vary; the platform's usual if not given.
+    faults : Faults, optional
+        What goes wrong on the way; nothing if not given.
     on_event, on_progress : callable, optional
         Called with each event of the call (native only) and after each block.
 
@@ -127,13 +134,13 @@ async def replay(
     OptionError
         An argument that cannot be right for any file.
     """
-    if dialect not in DIALECTS:
-        raise OptionError(f"unknown dialect {dialect!r}; choose from {', '.join(DIALECTS)}")
-    if not 1 <= chunk_ms <= 1000:
-        raise OptionError(f"got chunk_ms={chunk_ms}; give 1 to 1000")
+    spoken, faults = dialects.load(dialect), faults or Faults()
+    _check_faults(faults, spoken, speed)
+    if chunk_ms is not None:
+        chunks_ms(chunk_ms, faults.seed, "")
     plan = _Plan(
-        url=with_path(to, native.PATH if dialect == "native" else twilio.PATH),
-        dialect=dialect,
+        url=_address(to or spoken.url, spoken),
+        dialect=spoken,
         speed=check_speed(speed),
         roles=tuple(roles) if roles is not None else None,
         encoding=native.encoding_named(encoding),
@@ -141,6 +148,7 @@ async def replay(
         token=token,
         notice=notice,
         chunk_ms=chunk_ms,
+        faults=faults,
         on_event=on_event,
         on_progress=on_progress,
     )
@@ -168,16 +176,60 @@ def call_ids(paths: Sequence[Path], wanted: str | None = None) -> list[str]:
     return ids
 
 
+def _address(to: str, dialect: dialects.Dialect) -> str:
+    is_tcp = dialect.url.startswith("tcp:")
+    if is_tcp and not to.startswith("tcp:"):
+        raise OptionError(f"got {to!r} as the server's address; {dialect.name} is plain TCP, as in {dialect.url}")
+    return to if is_tcp else with_path(to, dialect.path)
+
+
+def _check_faults(faults: Faults, dialect: dialects.Dialect, speed: float | None) -> None:
+    if faults.reorder_percent and not dialect.has_clock:
+        raise OptionError(
+            f"messages of {dialect.name} do not say where they belong, so swapped ones are other audio, which no "
+            "platform sends; leave reordering out"
+        )
+    if speed is None and (faults.jitter_ms or faults.stalls):
+        raise OptionError("jitter and stalls are delays, and at full speed there is no clock; give a speed, such as 4")
+
+
 async def _outcome(path: Path, call_id: str, plan: _Plan) -> Replayed:
     duration_ms = 0.0
     try:
         recording = open_recording(path)
         duration_ms = recording.duration_ms
-        play = _play_native if plan.dialect == "native" else _play_twilio
-        utterances = await play(recording, call_id, plan)
+        speakers = _speakers(recording, call_id, plan)
+        legs = [_leg(speaker, f"{call_id} {number}", recording, plan) for number, speaker in enumerate(speakers)]
+        async with _one_error():
+            pace = Pace(plan.speed, asyncio.get_running_loop().time)
+            await play_call(legs, pace, partial(_report, recording, call_id, plan))
     except ClientError as problem:
         return Replayed(path, call_id, duration_ms, error=problem)
-    return Replayed(path, call_id, duration_ms, utterances)
+    utterances = next((one.utterances for one in speakers if isinstance(one, native.Native)), None)
+    return Replayed(path, call_id, duration_ms, utterances, lost_messages=sum(leg.line.lost for leg in legs))
+
+
+def _speakers(recording: Recording, call_id: str, plan: _Plan) -> list[Speaker]:
+    options = CallOptions(
+        url=plan.url,
+        call_id=call_id,
+        roles=_roles(recording, plan),
+        key=plan.key,
+        token=plan.token,
+        notice=plan.notice,
+        stream_id=secrets.token_hex(16),
+        now_s=time.time(),
+    )
+    if plan.dialect.name != "native":
+        return plan.dialect.speakers(options)
+    rate_hz = recording.wire_rate_hz if plan.encoding is native.Encoding.PCM_S16LE else 8000
+    return [native.Native(options, rate_hz=rate_hz, encoding=plan.encoding, speed=plan.speed, on_event=plan.on_event)]
+
+
+def _leg(speaker: Speaker, name: str, recording: Recording, plan: _Plan) -> Leg:
+    lengths_ms = chunks_ms(plan.chunk_ms or speaker.frame_ms, plan.faults.seed, name)
+    blocks = recording.blocks(lengths_ms, speaker.rate_hz)
+    return Leg(speaker, Line(plan.faults, name, is_text=plan.dialect.is_text), blocks)
 
 
 def _roles(recording: Recording, plan: _Plan) -> tuple[str, ...]:
@@ -195,86 +247,6 @@ def _roles(recording: Recording, plan: _Plan) -> tuple[str, ...]:
     return roles
 
 
-async def _play_native(recording: Recording, call_id: str, plan: _Plan) -> int:
-    rate_hz = recording.wire_rate_hz if plan.encoding is native.Encoding.PCM_S16LE else 8000
-    async with (
-        _one_error(),
-        stream_call(
-            plan.url,
-            call_id=call_id,
-            roles=_roles(recording, plan),
-            rate_hz=rate_hz,
-            encoding=plan.encoding,
-            notice=plan.notice,
-            events=plan.on_event is not None,
-            key=plan.key,
-            speed=plan.speed,
-        ) as call,
-        asyncio.TaskGroup() as group,
-    ):
-        group.create_task(_hear(call, plan), name=f"events of {call_id}")
-        pace = Pace(plan.speed, asyncio.get_running_loop().time)
-        for block in recording.blocks(plan.chunk_ms, rate_hz):
-            await pace.until(block.end_ms)
-            await call.send(block.samples)
-            _report(recording, call_id, block.end_ms, plan)
-        ended = await call.stop()
-    return ended.utterances
-
-
-async def _hear(call: CallStream, plan: _Plan) -> None:
-    async for event in call:
-        if plan.on_event is not None:
-            plan.on_event(event)
-
-
-async def _play_twilio(recording: Recording, call_id: str, plan: _Plan) -> None:
-    parameters = {"token": plan.token} if plan.token else {}
-    if plan.notice:
-        parameters["notice"] = "true"
-    stream = twilio.Twilio(
-        call_id=call_id,
-        stream_sid=f"MZ{secrets.token_hex(16)}",
-        roles=_roles(recording, plan),
-        parameters=parameters,
-    )
-    socket = await open_socket(plan.url, twilio.headers(plan.key, plan.url) if plan.key else {})
-    said_all = False
-    async with _one_error(), socket, asyncio.TaskGroup() as group:
-        hearing = group.create_task(_until_closed(socket), name=f"close of {call_id}")
-        try:
-            await _speak_twilio(recording, call_id, plan, stream, socket)
-            said_all = True
-        except ConnectionClosed:
-            pass  # the one who hears knows why
-    if not said_all or not isinstance(hearing.result(), ConnectionClosedOK):
-        raise closed(hearing.result())
-
-
-async def _speak_twilio(
-    recording: Recording, call_id: str, plan: _Plan, stream: twilio.Twilio, socket: ClientConnection
-) -> None:
-    for message in stream.open():
-        await socket.send(message)
-    pace = Pace(plan.speed, asyncio.get_running_loop().time)
-    for block in recording.blocks(twilio.FRAME_MS, twilio.RATE_HZ):
-        await pace.until(block.end_ms)
-        for message in stream.audio(block.samples):
-            await socket.send(message)
-        _report(recording, call_id, block.end_ms, plan)
-    for message in stream.close():
-        await socket.send(message)
-
-
-async def _until_closed(socket: ClientConnection) -> ConnectionClosed:
-    """Let pass whatever comes, since a listener has nothing to say to Twilio; return how the server closed."""
-    while True:
-        try:
-            await socket.recv()
-        except ConnectionClosed as problem:
-            return problem
-
-
 @asynccontextmanager
 async def _one_error() -> AsyncIterator[None]:
     """Raise the first error of a task group bare: one call has one reason for its end."""
@@ -284,7 +256,7 @@ async def _one_error() -> AsyncIterator[None]:
         raise group.exceptions[0] from None
 
 
-def _report(recording: Recording, call_id: str, position_ms: float, plan: _Plan) -> None:
+def _report(recording: Recording, call_id: str, plan: _Plan, position_ms: float) -> None:
     if plan.on_progress is not None:
         plan.on_progress(
             Progress(call_id, recording.path, min(position_ms, recording.duration_ms), recording.duration_ms)

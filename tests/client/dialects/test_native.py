@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from streamer_client.dialects import native
 from streamer_client.dialects.native import Encoding, Ended, EventSaid, Ready, Refusal
-from streamer_client.errors import OptionError, StreamError
+from streamer_client.dialects.speaker import CallOptions
+from streamer_client.errors import CallRefused, OptionError, StreamError
 from streamer_client.events import encode
 
 
@@ -89,3 +90,53 @@ def test_nothing_a_server_says_raises_anything_else(message: Any) -> None:
         native.receive(message)
     except StreamError as problem:
         assert problem.code == "bad_reply"  # noqa: PT017 - most random messages raise, some need not
+
+
+def call(**more: Any) -> native.Native:
+    options = CallOptions(url="ws://host/v1/stream", call_id="CA1", roles=("customer", "agent"), **more)
+    return native.Native(options)
+
+
+def test_a_recordings_call_begins_waits_for_ready_and_ends_with_stop() -> None:
+    (mine,) = native.speakers(CallOptions(url="ws://host", call_id="CA1", roles=("customer", "agent"), key="secret"))
+    assert mine.headers == {"Authorization": "Bearer secret"}
+    (start,) = map(json.loads, mine.open())
+    assert (start["call_id"], start["events"], start["encoding"]) == ("CA1", False, "pcm_s16le")
+    assert not mine.may_send
+    assert mine.receive('{"type":"ready","session_id":"s","analysed":[]}') == []
+    assert mine.may_send
+    assert mine.audio(np.array([[1, 2]], dtype=np.int16), 0) == [b"\x01\x00\x02\x00"]
+    assert [json.loads(message)["type"] for message in mine.close()] == ["stop"]
+
+
+def test_a_hold_is_pause_then_gap_and_resume() -> None:
+    said = [*call().pause(40), *call().resume(100, 60)]
+    assert [json.loads(message) for message in said] == [
+        {"type": "pause"},
+        {"type": "gap", "duration_ms": 60},
+        {"type": "resume"},
+    ]
+
+
+def test_events_are_asked_for_and_handed_over_where_somebody_wants_them(make: Any) -> None:
+    seen: list[Any] = []
+    options = CallOptions(url="ws://host", call_id="CA1", roles=("customer",))
+    mine = native.Native(options, on_event=seen.append)
+    assert json.loads(mine.open()[0])["events"] is True
+    event = msgspec.json.encode({"type": "event", "event": msgspec.Raw(encode(make.utterance()))})
+    for one in (mine, call()):
+        assert one.receive(event) == []
+    assert seen == [make.utterance()]
+    assert mine.receive('{"type":"ended","utterances":1}') == []
+    assert mine.utterances == 1
+
+
+def test_a_refusal_before_ready_is_told_from_one_in_mid_call() -> None:
+    refusal = '{"type":"error","code":"full","message":"No room."}'
+    mine = call()
+    with pytest.raises(CallRefused, match="No room"):
+        mine.receive(refusal)
+    mine.receive('{"type":"ready","session_id":"s","analysed":[]}')
+    with pytest.raises(StreamError, match="No room") as caught:
+        mine.receive(refusal)
+    assert not isinstance(caught.value, CallRefused)

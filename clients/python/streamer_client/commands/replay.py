@@ -20,11 +20,13 @@ from rich.progress import BarColumn, TaskID, TaskProgressColumn, TextColumn
 from rich.progress import Progress as Bars
 
 from streamer_client.commands.options import listed
+from streamer_client.dialects import DIALECTS
 from streamer_client.errors import ClientError
 from streamer_client.events import Event
+from streamer_client.line import Faults, parse_break, parse_chunk
 from streamer_client.pace import parse_speed
 from streamer_client.pretty import position, style_event
-from streamer_client.replay import DEFAULT_URL, Progress, Replayed, replay
+from streamer_client.replay import Progress, Replayed, replay
 
 PROGRESS_EVERY_S = 5.0
 
@@ -33,9 +35,16 @@ def replay_command(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="WAV, FLAC or mu-law WAV, 1 to 8 channels.")],
     *,
     to: Annotated[
-        str, typer.Option("--to", metavar="URL", help="The server; the dialect's path is added if it has none.")
-    ] = DEFAULT_URL,
-    dialect: Annotated[str, typer.Option("--dialect", metavar="NAME", help="native or twilio.")] = "native",
+        str | None,
+        typer.Option(
+            "--to",
+            metavar="URL",
+            help="The server; the dialect's path is added if it has none. ws://127.0.0.1:8765 if not given.",
+        ),
+    ] = None,
+    dialect: Annotated[
+        str, typer.Option("--dialect", metavar="NAME", help=f"Whose side to speak: {', '.join(DIALECTS)}.")
+    ] = "native",
     speed: Annotated[
         str, typer.Option("--speed", metavar="N|max", help="Times faster than life; max = as fast as it goes.")
     ] = "1",
@@ -47,7 +56,7 @@ def replay_command(
         str | None, typer.Option("--call-id", metavar="ID", help="Id of the call; the file's name if not given.")
     ] = None,
     encoding: Annotated[
-        str, typer.Option("--encoding", metavar="NAME", help="pcm_s16le, or pcmu or pcma at 8 kHz.")
+        str, typer.Option("--encoding", metavar="NAME", help="Native only: pcm_s16le, or pcmu or pcma at 8 kHz.")
     ] = "pcm_s16le",
     key: Annotated[
         str | None,
@@ -55,16 +64,38 @@ def replay_command(
             "--key",
             metavar="KEY",
             envvar="EMOTION_STREAMER_KEY",
-            help="Key of the server, or the auth token that signs a Twilio stream. Better kept in the variable.",
+            help="Credential, sent in the platform's way: bearer key, user:password ... Better kept in the variable.",
         ),
     ] = None,
     token: Annotated[
-        str | None, typer.Option("--token", metavar="TOKEN", help="Twilio: the stream's parameter `token`.")
+        str | None, typer.Option("--token", metavar="TOKEN", help="Second secret, where a platform sends one.")
     ] = None,
     notice: Annotated[
         bool, typer.Option("--notice", help="The people heard were told that emotion is inferred.")
     ] = False,
     together: Annotated[bool, typer.Option("--together", help="All files at once, not one after another.")] = False,
+    chunk: Annotated[
+        str | None,
+        typer.Option("--chunk", metavar="MS|A-B", help="Length of a block, or a range to draw it from."),
+    ] = None,
+    jitter: Annotated[
+        float, typer.Option("--jitter", metavar="MS", help="Each message leaves up to so much later.")
+    ] = 0.0,
+    loss: Annotated[float, typer.Option("--loss", metavar="PERCENT", help="So many media messages never leave.")] = 0.0,
+    reorder: Annotated[
+        float, typer.Option("--reorder", metavar="PERCENT", help="So many media messages leave behind the next one.")
+    ] = 0.0,
+    pause: Annotated[
+        list[str] | None,
+        typer.Option("--pause", metavar="AT:SECONDS", help="The platform holds the call; may be given again."),
+    ] = None,
+    stall: Annotated[
+        list[str] | None,
+        typer.Option("--stall", metavar="AT:SECONDS", help="Nothing leaves, then all at once; may be given again."),
+    ] = None,
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="N", help="What --chunk, --jitter, --loss and --reorder draw from.")
+    ] = 0,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
 ) -> None:
     """Play recordings to a server as live calls and print the events.
@@ -77,6 +108,8 @@ def replay_command(
       replay call.wav --to ws://server:8765/v1/stream --roles customer,agent
       replay monday/*.flac --speed max --quiet
       replay call.wav --dialect twilio --to ws://server:8765/twilio --speed 4
+      replay call.wav --dialect telnyx --loss 2 --reorder 5 --speed max
+      replay call.wav --dialect jambonz --jitter 200 --chunk 20-400 --stall 30:4
     """  # noqa: D301 - \b keeps the examples' lines apart
     with _shown(quiet, len(files)) as (on_event, on_progress):
         outcomes = asyncio.run(
@@ -92,6 +125,15 @@ def replay_command(
                 token=token,
                 notice=notice,
                 together=together,
+                chunk_ms=parse_chunk(chunk) if chunk is not None else None,
+                faults=Faults(
+                    jitter_ms=jitter,
+                    loss_percent=loss,
+                    reorder_percent=reorder,
+                    pauses=tuple(parse_break(text, "--pause") for text in pause or ()),
+                    stalls=tuple(parse_break(text, "--stall") for text in stall or ()),
+                    seed=seed,
+                ),
                 on_event=on_event,
                 on_progress=on_progress,
             )
@@ -110,7 +152,8 @@ def summary(outcomes: Sequence[Replayed]) -> list[str]:
     for outcome in outcomes:
         if outcome.error is None:
             heard = f", {outcome.utterances} utterance events" if outcome.utterances is not None else ""
-            lines.append(f"{outcome.call_id}: {position(round(outcome.duration_ms))} of audio streamed{heard}")
+            lost = f", {outcome.lost_messages} messages lost" if outcome.lost_messages else ""
+            lines.append(f"{outcome.call_id}: {position(round(outcome.duration_ms))} of audio streamed{heard}{lost}")
     return lines
 
 

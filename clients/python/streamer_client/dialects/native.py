@@ -6,17 +6,18 @@ socket, read a clock, or hold back audio; the order of messages is the caller's 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Literal
 
 import msgspec
 
 from streamer_client import events, g711
-from streamer_client.errors import OptionError, StreamError
+from streamer_client.dialects import speaker
+from streamer_client.errors import CallRefused, OptionError, StreamError
 from streamer_client.recording import ACCEPTED_RATES_HZ, MAX_CHANNELS, Samples
 
-Message = str | bytes
+Message = speaker.Message
 """One WebSocket message: text or binary."""
 VERSION = 1
 PATH = "/v1/stream"
@@ -209,6 +210,113 @@ def receive(message: Message) -> Reply | None:
     except events.EventError as problem:
         raise StreamError("bad_reply", f"the server sent an event that cannot be read: {problem}") from problem
     return None if isinstance(event, events.UnknownEvent) else EventSaid(event)
+
+
+class Native:
+    """A recording's call, as our own clients would stream it.
+
+    Parameters
+    ----------
+    options : CallOptions
+    rate_hz, encoding, speed
+        As :func:`start` takes them.
+    on_event : callable, optional
+        Called with each event of the call; without it the server is not asked for them.
+
+    Raises
+    ------
+    OptionError
+        One of these cannot be right.
+    """
+
+    subprotocols: tuple[str, ...] = ()
+    frame_ms = 20
+    waits_for_server = True
+
+    def __init__(
+        self,
+        options: speaker.CallOptions,
+        *,
+        rate_hz: int = 8000,
+        encoding: Encoding = Encoding.PCM_S16LE,
+        speed: float | None = 1.0,
+        on_event: Callable[[events.Event], None] | None = None,
+    ) -> None:
+        self.url = options.url
+        self.headers = {"Authorization": f"Bearer {options.key}"} if options.key else {}
+        self.channels = tuple(range(len(options.roles)))
+        self.rate_hz = rate_hz
+        self.utterances: int | None = None
+        """As the server counted them, once it has ended the call."""
+        self._encoding = encoding
+        self._on_event = on_event
+        self._ready = False
+        self._start = start(
+            call_id=options.call_id,
+            roles=options.roles,
+            rate_hz=rate_hz,
+            encoding=encoding,
+            notice=options.notice,
+            wants_events=on_event is not None,
+            speed=speed,
+        )
+
+    @property
+    def may_send(self) -> bool:
+        """Whether the server has accepted the call."""
+        return self._ready
+
+    @property
+    def is_over(self) -> bool:
+        """Never: the server closes behind its `ended`."""
+        return False
+
+    def open(self) -> list[Message]:
+        """Return ``start``."""
+        return [self._start]
+
+    def receive(self, message: Message) -> list[Message]:
+        """Take what the server says; there is never an answer.
+
+        Raises
+        ------
+        CallRefused
+            The server does not take the call.
+        StreamError
+            It ends the call.
+        """
+        reply = receive(message)
+        if isinstance(reply, Ready):
+            self._ready = True
+        elif isinstance(reply, EventSaid):
+            if self._on_event is not None:
+                self._on_event(reply.event)
+        elif isinstance(reply, Ended):
+            self.utterances = reply.utterances
+        elif isinstance(reply, Refusal):
+            raise (StreamError if self._ready else CallRefused)(reply.code, reply.message)
+        return []
+
+    def audio(self, samples: Samples, position_ms: float) -> list[Message]:  # noqa: ARG002 - one interface for all
+        """Return a binary message; the protocol counts samples and has no clock."""
+        return [audio(samples, self._encoding)]
+
+    def pause(self, position_ms: float) -> list[Message]:  # noqa: ARG002 - as audio
+        """Return ``pause``."""
+        return [control("pause")]
+
+    def resume(self, position_ms: float, left_out_ms: float) -> list[Message]:  # noqa: ARG002 - as audio
+        """Return the length of what was left out, then ``resume``."""
+        return [gap(left_out_ms), control("resume")]
+
+    def close(self) -> list[Message]:
+        """Return ``stop``."""
+        return [control("stop")]
+
+
+def speakers(options: speaker.CallOptions) -> list[speaker.Speaker]:
+    """Return the one socket of a call of 16-bit samples at 8 kHz."""
+    return [Native(options)]
 
 
 def _text(value: msgspec.Struct) -> str:
