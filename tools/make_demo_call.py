@@ -47,10 +47,10 @@ class Manner:
     """Standard deviation of the melody."""
 
 
-CALM = Manner(stretch=1.1, pitch=0.95, swing_hz=12)
-EASY = Manner(stretch=1.0, pitch=1.0, swing_hz=18)
-FIRM = Manner(stretch=0.95, pitch=1.15, effort=0.6, swing_hz=35)
-ANGRY = Manner(stretch=0.85, pitch=1.35, effort=1.4, swing_hz=50)
+CALM = Manner(stretch=0.95, swing_hz=20)
+EASY = Manner(stretch=0.9, pitch=1.1, swing_hz=18)
+FIRM = Manner(stretch=0.85, pitch=1.3, effort=0.6, swing_hz=35)
+ANGRY = Manner(stretch=0.95, pitch=1.15, effort=1.5, swing_hz=30)
 AGENT = Manner()
 
 VOICE = "slt"
