@@ -8,6 +8,7 @@ import hashlib
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import groupby
 from pathlib import Path
 from typing import Final
 
@@ -67,12 +68,32 @@ class Utterances(msgspec.Struct, frozen=True, eq=False):
         """Return the log-mels of one clip, float32[frames, bands]."""
         return self.rows[self.offsets[index] : self.offsets[index + 1]].astype(np.float32)
 
-    def followed_by(self, other: "Utterances") -> "Utterances":
-        """Return the clips of both, these first."""
-        return Utterances(
-            np.concatenate((self.rows, other.rows)),
-            np.concatenate((self.offsets, self.offsets[-1] + other.offsets[1:])),
-        )
+    def followed_by(self, other: "Utterances") -> "Joined":
+        """Return the clips of both, these first; nothing is copied."""
+        return Joined(self, other)
+
+
+class Joined(msgspec.Struct, frozen=True, eq=False):
+    """Log-mels of clips that lie in several arrays."""
+
+    first: "Utterances | Joined"
+    second: Utterances
+
+    def __len__(self) -> int:
+        return len(self.first) + len(self.second)
+
+    def frames(self, index: int) -> NDArray[np.float32]:
+        """Return the log-mels of one clip, float32[frames, bands]."""
+        behind = index - len(self.first)
+        return self.first.frames(index) if behind < 0 else self.second.frames(behind)
+
+    def followed_by(self, other: Utterances) -> "Joined":
+        """Return the clips of both, these first; nothing is copied."""
+        return Joined(self, other)
+
+
+Hearing = Utterances | Joined
+"""Clips over one line, by index."""
 
 
 def in_whispers_units(decibels: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -128,7 +149,7 @@ def background(name: str, number: int, split: Split) -> NDArray[np.float32]:
     return make(name, _BACKGROUND_S, rng, split, talkers)
 
 
-def compute(clips: Sequence[Clip], variant: Variant, cache: Path | None) -> Utterances:
+def compute(clips: Sequence[Clip], variant: Variant, cache: Path | None) -> Hearing:
     """Return the log-mels of clips, from the cache where it has them.
 
     Parameters
@@ -140,9 +161,19 @@ def compute(clips: Sequence[Clip], variant: Variant, cache: Path | None) -> Utte
     cache
         Folder for log-mels of earlier runs; None computes always.
     """
+    # Corpus by corpus, so that two models that share a corpus share its log-mels.
+    first, *others = [list(group) for _, group in groupby(clips, key=lambda clip: clip.corpus)]
+    found: Hearing = _of_corpus(first, variant, cache)
+    for clips_of_it in others:
+        found = found.followed_by(_of_corpus(clips_of_it, variant, cache))
+    return found
+
+
+def _of_corpus(clips: Sequence[Clip], variant: Variant, cache: Path | None) -> Utterances:
     names = [f"{clip.corpus}/{clip.path.stem}" for clip in clips]
     what = msgspec.json.encode((_CACHE_FORMAT, LOG_MEL_KIND, FRONT_END, variant, names))
-    folder = None if cache is None else cache / f"{variant.name}-{hashlib.sha256(what).hexdigest()[:16]}"
+    known = hashlib.sha256(what).hexdigest()[:16]
+    folder = None if cache is None else cache / f"{variant.name}-{clips[0].corpus}-{known}"
     if folder is not None and (folder / "offsets.npy").is_file():
         # Mapped, not read: a dozen hearings of all clips are gigabytes.
         return Utterances(np.load(folder / "rows.npy", mmap_mode="r"), np.load(folder / "offsets.npy"))

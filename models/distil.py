@@ -20,14 +20,14 @@ from numpy.typing import NDArray
 from models import whisper
 from models.configuration import Configuration, ConfigurationError
 from models.corpora import CorpusError
-from models.dataset import Utterances, compute
+from models.dataset import Hearing, compute
 from models.experiment import PLAIN, Table, Trained, load, save
 from models.network import Packed, Statistics
 from models.train import folds_of, parser_for, prepare, train_without
 from models.training import encode
 
 
-def verdicts(teacher: Trained, table: Table, heard: Utterances) -> NDArray[np.float32]:
+def verdicts(teacher: Trained, table: Table, heard: Hearing) -> NDArray[np.float32]:
     """Return the teacher's probabilities, float32[clips, labels + 1], after all other clips of the same speaker.
 
     Clips of the fold that the teacher left out are not judged: their rows are even, and nobody is taught by them.

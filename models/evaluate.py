@@ -36,7 +36,7 @@ SOUNDS: Final = 390
 DEMOGRAPHICS: Final = Path("crema-d/VideoDemographics.csv")
 
 
-def on_all_lines(models: dict[int, EmotionModel], table: Table, lines: dict[str, Variant]) -> Judged:
+def on_all_lines(models: dict[int, EmotionModel], table: Table, lines: dict[str, Variant], one_in: int = 1) -> Judged:
     """Return the verdicts on a table over the plain line and others, and on its utterances' beginnings.
 
     Parameters
@@ -47,18 +47,34 @@ def on_all_lines(models: dict[int, EmotionModel], table: Table, lines: dict[str,
         The clips.
     lines
         Besides the plain one.
+    one_in
+        Over these, and for the beginnings, only one in so many of each speaker's clips is heard.
     """
     some = next(iter(models.values()))
     plain = judge.Hearing(table, PLAIN, some)
     logits = {("mulaw", count): found for count, found in judge.judge(models, plain, judge.EARLIER).items()}
+    print("judged mulaw", flush=True)
+    sampled = sample(table, one_in)
+    fewer = table.only(sampled)
     for name, variant in lines.items():
-        heard = judge.Hearing(table, variant, some)
+        heard = judge.Hearing(fewer, variant, some)
         logits |= {(name, count): found for count, found in judge.judge(models, heard, OTHERS).items()}
         print(f"judged {name}", flush=True)
     for name, longest_s in SHORT_S.items() if lines else ():
-        heard = judge.Hearing(table, PLAIN, some, longest_s)
+        heard = judge.Hearing(fewer, PLAIN, some, longest_s)
         logits |= {(name, count): found for count, found in judge.judge(models, heard, OTHERS).items()}
-    return Judged(table=table, logits=logits, speech_s=plain.speech_s)
+    return Judged(table=table, logits=logits, speech_s=plain.speech_s, sampled=sampled)
+
+
+def sample(table: Table, one_in: int) -> NDArray[np.int64]:
+    """Return the indices of one in so many clips of each speaker, at least one, drawn by a fixed seed."""
+    rng = np.random.default_rng(0)
+    chosen = [
+        rng.choice(own, -(-len(own) // one_in), replace=False)
+        for speaker in np.unique(table.speakers)
+        for own in [np.flatnonzero(table.speakers == speaker)]
+    ]
+    return np.sort(np.concatenate(chosen))
 
 
 def lines() -> dict[str, Variant]:
@@ -102,6 +118,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with the corpora and folds.csv")
     parser.add_argument("--networks", type=Path, required=True, help="folder with MODEL/fold-0.pt to fold-5.pt")
     parser.add_argument("--plain-only", action="store_true", help="leave out all lines but the plain one")
+    parser.add_argument(
+        "--one-in", type=int, default=3, metavar="N", help="other lines hear one in N clips of a speaker (%(default)s)"
+    )
     parser.add_argument("--no-final", action="store_true", help="judge by fold only: no other corpora, no sounds")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -111,7 +130,8 @@ def main() -> None:
         labels = configuration.shape.labels
         table = gather(data, configuration.corpora, labels=labels, calm_as_neutral=configuration.calm_as_neutral)
         by_fold = served(configuration, arguments.networks, tuple(int(fold) for fold in np.unique(table.folds)))
-        held_out = on_all_lines(by_fold, table, {} if arguments.plain_only else lines())
+        others_too = {} if arguments.plain_only else lines()
+        held_out = on_all_lines(by_fold, table, others_too, arguments.one_in)
         others, doubt = {}, None
         if not arguments.no_final:
             final = served(configuration, arguments.networks, (0,))

@@ -43,6 +43,18 @@ class Table(msgspec.Struct, frozen=True, eq=False):
     summaries: dict[str, str]
     """What was read of each corpus and what was left out, in words."""
 
+    def only(self, indices: NDArray[np.int64]) -> "Table":
+        """Return some of the clips."""
+        return Table(
+            clips=tuple(self.clips[index] for index in indices),
+            labels=self.labels[indices],
+            speakers=self.speakers[indices],
+            corpora=self.corpora[indices],
+            folds=self.folds[indices],
+            genders=self.genders[indices],
+            summaries=self.summaries,
+        )
+
 
 def gather(
     data: Path, corpora: tuple[str, ...], *, labels: tuple[str, ...] = LABELS, calm_as_neutral: bool = False

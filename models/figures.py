@@ -41,9 +41,12 @@ class Judged(msgspec.Struct, frozen=True, eq=False):
 
     table: "Table"
     logits: dict[tuple[str, int], NDArray[np.float32]]
-    """(line, earlier utterances of the caller) -> float32[clips, labels]. `mulaw` is the plain line."""
+    """(line, earlier utterances of the caller) -> float32[clips, labels]. `mulaw` is the plain line, over which all
+    clips are heard; over the others those that were sampled."""
     speech_s: NDArray[np.float32]
     """Length of each utterance as the product cuts it."""
+    sampled: NDArray[np.int64]
+    """Indices of the clips that were heard over lines other than the plain one, ascending."""
 
 
 class Doubted(msgspec.Struct, frozen=True, eq=False):
@@ -131,8 +134,8 @@ def _check(name: str, judged: Judged, n_labels: int) -> None:
     missing = [(PLAIN, count) for count in (0, 10) if (PLAIN, count) not in judged.logits]
     if missing:
         raise ValueError(f"{name} has no verdicts for {missing}, only {sorted(judged.logits)}; judge the plain line")
-    wanted = (len(judged.table.labels), n_labels)
     for line, logits in judged.logits.items():
+        wanted = (len(judged.table.labels) if line[0] == PLAIN else len(judged.sampled), n_labels)
         if logits.shape != wanted or not np.isfinite(logits).all():
             raise ValueError(
                 f"{name} {line}: verdicts are {logits.shape}, must be {wanted} finite numbers; did each fold's network "
@@ -144,6 +147,7 @@ def _parts(judged: Judged, labels: Sequence[str], calibration: Calibration, *, k
     table = judged.table
     for corpus in dict.fromkeys(table.corpora.tolist()):
         of_it = np.flatnonzero(table.corpora == corpus)
+        among_sampled = np.isin(judged.sampled, of_it)
         yield Part(
             corpus=corpus,
             known=known,
@@ -153,7 +157,10 @@ def _parts(judged: Judged, labels: Sequence[str], calibration: Calibration, *, k
             genders=table.genders[of_it],
             folds=table.folds[of_it],
             stems=tuple(table.clips[index].path.stem for index in of_it),
-            logits={line: logits[of_it] for line, logits in judged.logits.items()},
+            logits={
+                line: logits[of_it if line[0] == PLAIN else among_sampled] for line, logits in judged.logits.items()
+            },
+            sampled=np.flatnonzero(np.isin(of_it, judged.sampled)),
             speech_s=judged.speech_s[of_it],
             calibration=calibration,
         )

@@ -45,6 +45,8 @@ class Part(msgspec.Struct, frozen=True, eq=False):
     folds: NDArray[np.int64]
     stems: tuple[str, ...]
     logits: dict[tuple[str, int], NDArray[np.float32]]
+    """Of all clips over the plain line, of those that were sampled over the others."""
+    sampled: NDArray[np.int64]
     speech_s: NDArray[np.float32]
     calibration: Calibration
 
@@ -55,11 +57,31 @@ class Part(msgspec.Struct, frozen=True, eq=False):
 
     def probabilities(self, line: str, earlier: int) -> NDArray[np.float64]:
         """Return calibrated probabilities, float64[clips, labels]."""
-        return self.calibration.probabilities(self.logits[line, earlier], self.calibrated_by)
+        by = self.calibrated_by if line == PLAIN else self.calibrated_by[self.sampled]
+        return self.calibration.probabilities(self.logits[line, earlier], by)
 
     def certain(self, probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Return which verdicts are not uncertain, bool[clips]."""
+        """Return which verdicts on the plain line are not uncertain, bool[clips]."""
         return self.calibration.certain(probabilities, self.calibrated_by)
+
+    @property
+    def fewer(self) -> "Part":
+        """The sampled clips alone, over all lines: what can be compared line by line."""
+        rows = self.sampled
+        return Part(
+            corpus=self.corpus,
+            known=self.known,
+            labels=self.labels,
+            truth=self.truth[rows],
+            speakers=self.speakers[rows],
+            genders=self.genders[rows],
+            folds=self.folds[rows],
+            stems=tuple(self.stems[row] for row in rows),
+            logits={line: found[rows] if line[0] == PLAIN else found for line, found in self.logits.items()},
+            sampled=np.arange(len(rows)),
+            speech_s=self.speech_s[rows],
+            calibration=self.calibration,
+        )
 
     @property
     def calibrated_by(self) -> NDArray[np.int64]:
@@ -157,7 +179,11 @@ def risk_coverage_of(part: Part) -> dict[str, list[list[float]]]:
 
 
 def lines_of(part: Part) -> dict[str, dict[str, Any]]:
-    """Return figures by line, with what is lost against the clean one, in points of UAR; nothing with one line only."""
+    """Return figures by line, with what is lost against the clean one, in points of UAR; nothing with one line only.
+
+    All on the sampled clips, the plain line too: what is lost is lost by the line.
+    """
+    part = part.fewer
     names = [line for line in dict.fromkeys(line for line, _ in part.logits) if line not in BEGINNINGS]
     if len(names) < 2:
         return {}
@@ -168,6 +194,7 @@ def lines_of(part: Part) -> dict[str, dict[str, Any]]:
             uar = _uar_over_folds(part, name, earlier)
             probabilities = part.probabilities(name, earlier)
             found[name][str(earlier)] = {
+                "clips": len(part.truth),
                 "uar": uar,
                 "loss": None if base is None else base - uar,
                 "certain_share": float(100.0 * part.certain(probabilities).mean()),
@@ -179,11 +206,12 @@ def lines_of(part: Part) -> dict[str, dict[str, Any]]:
 def lengths_of(part: Part) -> dict[str, Any]:
     """Return figures by length of the utterance, and of utterances of which only the beginning was heard."""
     found: dict[str, Any] = {"utterances": {}, "beginnings": {}}
+    fewer = part.fewer
     for earlier in (0, 10):
         guess = part.logits[PLAIN, earlier].argmax(axis=1)
         found["utterances"][str(earlier)] = fairness.by_length(part.truth, guess, part.speech_s, part.labels)
         found["beginnings"][str(earlier)] = {
-            name: _uar_over_folds(part, name, earlier) for name in BEGINNINGS if (name, earlier) in part.logits
+            name: _uar_over_folds(fewer, name, earlier) for name in BEGINNINGS if (name, earlier) in part.logits
         }
     return found
 

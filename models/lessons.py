@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from models.baselines_crowd import read_votes
 from models.configuration import Configuration
-from models.dataset import Utterances, compute, log_mels
+from models.dataset import Hearing, compute, log_mels
 from models.experiment import HEARD, Table
 from models.music import Split
 from models.sounds import KINDS, make
@@ -97,7 +97,7 @@ def lesson_without(
     indices = [np.flatnonzero(table.folds != fold)]
     for corpus, times in configuration.repeat.items():
         indices += [indices[0][table.corpora[indices[0]] == corpus]] * (times - 1)
-    hearings: Sequence[Utterances] = [compute(table.clips, variant, cache) for variant in HEARD]
+    hearings: Sequence[Hearing] = [compute(table.clips, variant, cache) for variant in HEARD]
     wanted, speakers = targets(table, configuration, votes, taught), table.speakers
     if configuration.sounds:
         kinds, heard = sounds(configuration.sounds, "train", seed=configuration.recipe.seed)

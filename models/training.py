@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.dataset import Utterances
+from models.dataset import Hearing
 from models.network import EmotionNet, Packed, Statistics, pack
 
 _FOLLOW = 0.02
@@ -72,7 +72,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Lesson(msgspec.Struct, frozen=True, eq=False):
     """What is trained on."""
 
-    hearings: Sequence[Utterances]
+    hearings: Sequence[Hearing]
     """The same clips over several lines; a caller is heard over one of them, drawn each time."""
     speakers: NDArray[np.str_]
     """Of each clip."""

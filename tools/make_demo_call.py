@@ -1,11 +1,14 @@
-"""Make the demo call: two synthetic voices, a service call of about a minute, nobody's real voice.
+"""Make the demo call: two synthetic voices, a service call of about a minute.
 
-Needs espeak-ng on PATH. Writes a stereo FLAC at 8 kHz, left = customer, right = agent, in telephone band and on the
-levels of G.711 mu-law, so that the demo sounds and behaves like a call. The customer begins calm and loses patience:
-pitch, rate and effort go up from line to line, as they do in a person. A synthetic voice is nothing the model was
-trained on: voice and manners were chosen among espeak-ng's so that the shipped model hears the story that is told, and
-may have to be chosen anew for another model. The demo shows how things work, not how well. Run it again after a
-change::
+Needs flite and espeak-ng on PATH. Writes a stereo FLAC at 8 kHz, left = customer, right = agent, in telephone band and
+on the levels of G.711 mu-law, so that the demo sounds and behaves like a call. The customer begins calm and loses
+patience: pitch, rate and effort go up from line to line, as they do in a person.
+
+The customer is one of flite's voices, cut from sentences that people read for the CMU ARCTIC databases, which are
+free for any use: espeak-ng's, made of formants, are what announcements sound like to the models, and those are
+nobody's emotion. No synthetic voice is anything a model was trained on as a person: voice and manners were chosen so
+that the shipped model hears the story that is told, and may have to be chosen anew for another. The demo shows how
+things work, not how well. Run it again after a change::
 
     python tools/make_demo_call.py streamer/demo/call.flac
 """
@@ -15,6 +18,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,23 +37,27 @@ RATE_HZ = 8000
 class Manner:
     """How a line is spoken."""
 
-    rate: int
-    """Words a minute."""
-    pitch: int
-    """espeak-ng's scale, 0 to 99."""
-    effort: float
+    stretch: float = 1.0
+    """How much longer than the voice's own pace it takes."""
+    pitch: float = 1.0
+    """Mean pitch, in units of the voice's own."""
+    effort: float = 0.0
     """0 = relaxed; 1 and more = shouted: level up, and the flatter spectrum and saturation of a raised voice."""
-    swing: float = 1.0
-    """How wide the melody moves."""
+    swing_hz: float = 20.0
+    """Standard deviation of the melody."""
 
 
-CALM = Manner(rate=132, pitch=15, effort=0.0, swing=0.3)
-EASY = Manner(rate=150, pitch=30, effort=0.0, swing=0.6)
-FIRM = Manner(rate=170, pitch=60, effort=0.6, swing=1.5)
-ANGRY = Manner(rate=195, pitch=75, effort=1.4, swing=1.5)
-AGENT = Manner(rate=165, pitch=40, effort=0.0)
+CALM = Manner(stretch=0.95, swing_hz=20)
+EASY = Manner(stretch=0.9, pitch=1.1, swing_hz=18)
+FIRM = Manner(stretch=0.85, pitch=1.3, effort=0.6, swing_hz=35)
+ANGRY = Manner(stretch=0.95, pitch=1.15, effort=1.5, swing_hz=30)
+AGENT = Manner()
 
-VOICES = {"customer": "en-us+f4", "agent": "en-gb+m3"}
+VOICE = "slt"
+"""The customer's, one of flite's."""
+PITCHES_HZ = {"slt": 175, "rms": 100, "awb": 115, "kal16": 105}
+AGENT_VOICE = "en-gb+m3"
+"""The agent's, one of espeak-ng's; never analysed."""
 CHANNELS = {"customer": 0, "agent": 1}
 LEVELS_DB = {"customer": -25.0, "agent": -25.0}
 PAUSE_S = 0.55
@@ -75,11 +83,7 @@ LINES: tuple[tuple[str, Manner, str], ...] = (
 
 def speak(role: str, manner: Manner, text: str) -> NDArray[np.float64]:
     """Return a line as float64[samples] at 8 kHz, in telephone band, at the role's level."""
-    command = ["espeak-ng", "-v", VOICES[role], "-s", str(manner.rate), "-p", str(manner.pitch), "-m", "--stdout"]
-    ssml = f'<speak><prosody range="{manner.swing:.1f}">{text}</prosody></speak>'
-    wav = subprocess.run([*command, ssml], check=True, capture_output=True).stdout  # noqa: S603 - our own words
-    samples, rate_hz = soundfile.read(io.BytesIO(wav))
-    samples = soxr.resample(samples, rate_hz, RATE_HZ, quality="VHQ")
+    samples = _by_flite(manner, text) if role == "customer" else _by_espeak(text)
     samples /= np.abs(samples).max()
     if manner.effort:
         # A raised voice has less spectral tilt, and a telephone's microphone saturates on it.
@@ -88,6 +92,31 @@ def speak(role: str, manner: Manner, text: str) -> NDArray[np.float64]:
     samples = sosfilt(butter(4, (300, 3400), "bandpass", fs=RATE_HZ, output="sos"), samples)
     level_db = LEVELS_DB[role] + 9 * manner.effort
     return np.asarray(samples * 10 ** (level_db / 20) / np.sqrt(np.mean(np.square(samples))))
+
+
+def _by_flite(manner: Manner, text: str) -> NDArray[np.float64]:
+    settings = {
+        "int_f0_target_mean": PITCHES_HZ[VOICE] * manner.pitch,
+        "int_f0_target_stddev": manner.swing_hz,
+        "duration_stretch": manner.stretch,
+    }
+    command = ["flite", "-voice", VOICE]
+    for name, value in settings.items():
+        command += ["--setf", f"{name}={value:g}"]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "line.wav"
+        subprocess.run([*command, "-t", text, "-o", str(path)], check=True, capture_output=True)  # noqa: S603 - our words
+        return _at_8_khz(path.read_bytes())
+
+
+def _by_espeak(text: str) -> NDArray[np.float64]:
+    command = ["espeak-ng", "-v", AGENT_VOICE, "-s", "165", "-p", "40", "--stdout", text]
+    return _at_8_khz(subprocess.run(command, check=True, capture_output=True).stdout)  # noqa: S603 - our words
+
+
+def _at_8_khz(wav: bytes) -> NDArray[np.float64]:
+    samples, rate_hz = soundfile.read(io.BytesIO(wav))
+    return np.asarray(soxr.resample(samples, rate_hz, RATE_HZ, quality="VHQ"), dtype=np.float64)
 
 
 def build() -> NDArray[np.int16]:

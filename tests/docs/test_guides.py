@@ -22,7 +22,8 @@ from streamer.auth import Keyring
 from streamer.bus.topics import Topics
 from streamer.cli import app as server_app
 from streamer.config import load
-from streamer.emotion.model import LABELS
+from streamer.emotion.model import LABELS, locate
+from streamer.emotion.model import load as load_model
 from streamer.platforms import PATHS
 from tests.conftest import Broker, collect
 from tests.docs.reading import GUIDES, ROOT, anchors, blocks, command_lines, links, rows, text
@@ -184,6 +185,14 @@ def test_the_readme_shows_what_its_two_commands_print() -> None:
     }.items():
         (shown,) = re.findall(rf"<!-- {name} -->\n```text\n(.*?)```\n<!-- /{name} -->", readme, re.DOTALL)
         assert [word for word in words if word not in shown] == []
+
+
+def test_the_guide_to_the_models_gives_the_figures_of_their_cards() -> None:
+    for _, (name, _, _, figures, at_work) in rows(text("docs/models.md")):
+        card = load_model(locate(name.strip("`"))).card
+        shown = [float(figure) for figure in figures.split(",")]
+        assert shown == [round(card.figures[f"crema_d_uar_{when}"], 1) for when in ("cold", "after_10")], name
+        assert (at_work == "yes") == card.commercial_use
 
 
 def test_every_module_of_the_server_has_its_place_in_the_architecture() -> None:

@@ -22,10 +22,15 @@ def model() -> EmotionModel:
 
 
 def utterance(model: EmotionModel, frames: int, seed: int = 0) -> np.ndarray:
+    """Features of noise in bursts, each seed's of another colour."""
     rng = np.random.default_rng(seed)
-    mean, std = model.new_normaliser().statistics()
-    shape = (frames, model.card.features.n_features)
-    return (rng.normal(size=shape) * std + mean + rng.normal(size=shape[1]) * std).astype(np.float32)
+    parameters = model.card.features.parameters
+    length = parameters.n_fft + (frames - 1) * parameters.hop_length
+    bursts = 0.1 + np.abs(np.sin(np.arange(length) / rng.uniform(300, 900)))
+    noise = np.convolve(rng.normal(size=length), rng.normal(size=8), mode="same") * bursts
+    front_end = model.new_features()
+    front_end.push((0.02 * noise).astype(np.float32))
+    return front_end.features()
 
 
 def someone() -> RunningNormaliser:

@@ -46,7 +46,7 @@ def judged(
             scores = rng.normal(size=(len(clips), len(labels)))
             scores[np.arange(len(clips)), truth] += 2.0
             logits[line, earlier] = scores.astype(np.float32)
-    return Judged(table, logits, rng.uniform(0.3, 4.0, len(clips)).astype(np.float32))
+    return Judged(table, logits, rng.uniform(0.3, 4.0, len(clips)).astype(np.float32), np.arange(len(clips)))
 
 
 def doubted(labels: tuple[str, ...] = LABELS) -> Doubted:

@@ -83,6 +83,22 @@ def test_the_plain_line_is_judged_after_more_earlier_utterances_than_others(corp
     assert set(evaluate.on_all_lines(models, table, {}).logits) == plain
 
 
+def test_over_other_lines_a_share_of_each_speakers_clips_is_heard(corpora: Path, networks: Path) -> None:
+    table = gather(corpora, ("emodb",))
+    sampled = evaluate.sample(table, 2)
+    for speaker in np.unique(table.speakers):
+        own = np.flatnonzero(table.speakers == speaker)
+        assert len(np.intersect1d(own, sampled)) == -(-len(own) // 2)
+    assert (np.diff(sampled) > 0).all()
+    assert evaluate.sample(table, 1).tolist() == list(range(len(table.clips)))
+
+    models = evaluate.served(CONFIGURATION, networks, (1, 2))
+    judged = evaluate.on_all_lines(models, table, {"quiet": evaluate.lines()["quiet"]}, one_in=2)
+    assert judged.sampled.tolist() == sampled.tolist()
+    assert len(judged.logits["mulaw", 10]) == len(table.clips)
+    assert len(judged.logits["quiet", 10]) == len(judged.logits["first-500ms", 0]) == len(sampled)
+
+
 def test_each_fold_is_served_by_the_network_that_left_it_out(networks: Path) -> None:
     models = evaluate.served(CONFIGURATION, networks, (2, 1))
     assert list(models) == [2, 1]

@@ -125,6 +125,29 @@ def test_a_line_is_counted_against_the_clean_one(tmp_path: Path) -> None:
     assert "tess" not in found["lines"]
 
 
+def test_lines_are_compared_on_the_clips_that_were_heard_over_all_of_them(tmp_path: Path) -> None:
+    full = judged()
+    sampled = np.arange(0, len(full.table.labels), 3)
+    fewer = {key: logits if key[0] == "mulaw" else logits[sampled] for key, logits in full.logits.items()}
+    found = reported(tmp_path, msgspec.structs.replace(full, logits=fewer, sampled=sampled))
+    whole = reported(tmp_path, full)
+    table = full.table
+    own = [index for index in sampled if table.corpora[index] == "crema-d"]
+    for line in ("mulaw", "gsm"):
+        logits = full.logits[line, 0]
+        by_fold = [
+            uar(table.labels[rows], logits[rows])
+            for fold in range(1, 6)
+            for rows in [[index for index in own if table.folds[index] == fold]]
+        ]
+        assert found["lines"]["crema-d"][line]["0"]["uar"] == pytest.approx(np.mean(by_fold))
+        assert found["lines"]["crema-d"][line]["0"]["clips"] == len(own) < 120
+    assert found["corpora"] == whole["corpora"]
+    assert found["lengths"]["crema-d"]["utterances"] == whole["lengths"]["crema-d"]["utterances"]
+    with pytest.raises(ValueError, match="verdicts are"):
+        reported(tmp_path, msgspec.structs.replace(full, sampled=sampled))
+
+
 def test_with_the_plain_line_only_there_is_no_loss_to_speak_of(tmp_path: Path) -> None:
     found = reported(tmp_path, judged(lines=("mulaw",)), others={})
     assert found["lines"] == {}
