@@ -34,7 +34,7 @@ def as_served(trained: Trained, configuration: Configuration, folder: Path) -> E
     to_onnx(trained.net, configuration, path)
     card = card_of(trained, configuration, path, version="0.0.0", calibration=CalibrationCard(1.0, 0.0), figures={})
     (folder / "model.toml").write_text(to_toml(msgspec_builtins(card), "Of models.judge."), encoding="utf-8")
-    return load(folder)
+    return load(folder, for_events=False)
 
 
 def card_of(

@@ -302,13 +302,15 @@ def locate(name_or_folder: str) -> Path:
     )
 
 
-def load(folder: Path) -> EmotionModel:
+def load(folder: Path, *, for_events: bool = True) -> EmotionModel:
     """Load a model and prove that its parts belong together.
 
     Parameters
     ----------
     folder
         With `model.toml` and `model.onnx`; `locate` finds it.
+    for_events
+        Whether its labels must be those that events know; the laboratory also judges networks that never ship.
 
     Returns
     -------
@@ -330,6 +332,8 @@ def load(folder: Path) -> EmotionModel:
             "the file is damaged or from another version; install the model again"
         )
     session = _session(folder / "model.onnx", network)
+    if for_events:
+        _can_be_said(card)
     _agree(card, session)
     return EmotionModel(card, session)
 
@@ -361,14 +365,18 @@ def _session(path: Path, network: bytes) -> onnxruntime.InferenceSession:
         raise ModelError(f"ONNX Runtime cannot load {path}: {error}") from error
 
 
+def _can_be_said(card: ModelCard) -> None:
+    """Raise ModelError unless a model answers what events know."""
+    if card.labels not in (LABELS, (*LABELS, SURPRISE)):
+        raise ModelError(
+            f"model {card.name} {card.version} has the labels {', '.join(card.labels)}; this program needs "
+            f"{', '.join(LABELS)}, and {SURPRISE} as the seventh or not at all"
+        )
+
+
 def _agree(card: ModelCard, session: onnxruntime.InferenceSession) -> None:
     """Raise ModelError unless card, network and this program mean the same."""
     who = f"model {card.name} {card.version}"
-    if card.labels not in (LABELS, (*LABELS, SURPRISE)):
-        raise ModelError(
-            f"{who} has the labels {', '.join(card.labels)}; this program needs {', '.join(LABELS)}, "
-            f"and {SURPRISE} as the seventh or not at all"
-        )
     if card.features.kind not in (FEATURES_KIND, LOG_MEL_KIND):
         raise ModelError(
             f"{who} was trained on features {card.features.kind}, this program computes {FEATURES_KIND} and "

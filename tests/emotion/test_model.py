@@ -428,6 +428,13 @@ def test_a_card_that_cannot_be_right_is_refused_in_words(tmp_path: Path, changes
         load(write(tmp_path / "tiny", network(), **changes))
 
 
+def test_the_laboratory_may_load_what_events_cannot_say(tmp_path: Path) -> None:
+    folder = write(tmp_path / "tiny", network(), labels=list(reversed(LABELS)))
+    assert load(folder, for_events=False).card.labels == LABELS[::-1]
+    with pytest.raises(ModelError, match="has the labels"):
+        load(folder)
+
+
 def test_a_card_that_is_no_toml_is_refused(tmp_path: Path) -> None:
     folder = write(tmp_path / "tiny", network())
     (folder / "model.toml").write_text("name = ")

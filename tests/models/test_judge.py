@@ -125,6 +125,13 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> dict[int, EmotionModel]:
     return {fold: judge.as_served(trained(fold), CONFIGURATION, folder / f"served-{fold}") for fold in (1, 2)}
 
 
+def test_labels_that_events_do_not_know_are_judged_too(tmp_path: Path) -> None:
+    shape = msgspec.structs.replace(CONFIGURATION.shape, labels=("neutral", "calm"))
+    configuration = msgspec.structs.replace(CONFIGURATION, shape=shape)
+    trained = Trained(EmotionNet(shape).eval(), CONFIGURATION.recipe, 1)
+    assert judge.as_served(trained, configuration, tmp_path).card.labels == ("neutral", "calm")
+
+
 def test_clips_are_judged_as_the_server_would_judge_them_in_a_call(
     corpora: Path, served: dict[int, EmotionModel]
 ) -> None:
