@@ -265,6 +265,8 @@ class Session:
         call may go on without it.
         """
         self._expired = True
+        if self._dialect.unknown_events:
+            self._log.info("messages of unknown kinds were passed over", count=self._dialect.unknown_events)
         conversation, part = self._conversation, self._part
         if conversation is None or part is None:
             await self._say_goodbye()

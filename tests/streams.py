@@ -136,6 +136,7 @@ class PeerCloses:
 
     name = "native"
     peer_closes = True
+    unknown_events = 0
 
     def receive(self, message: Message) -> list[WireEvent]:
         """Take one message; `open` is answered without beginning a call."""

@@ -26,6 +26,7 @@ from streamer.leg import Leg
 from streamer.session import DRAINING, Session
 from streamer.wire.events import Audio, Encoding, Fault, Message, Role, WireEvent
 from streamer.wire.native import Native
+from streamer.wire.twilio import Twilio
 from tests.streams import ADMITTED, STOP, ListPeer, LivePeer, NativePart, PeerCloses, gauge, pending, served, start
 
 
@@ -232,6 +233,14 @@ async def test_what_the_peer_got_wrong_is_told_it_but_a_number_in_it_is_not_logg
     assert peer.heard[-1]["code"] == "unknown_role"
     assert "1234567" not in repr(logs)
     assert "<number>" in repr(logs)
+
+
+async def test_messages_of_unknown_kinds_are_counted_in_the_log_and_not_repeated(services) -> None:
+    its = await services()
+    with capture_logs() as logs:
+        await Session(ListPeer(['{"event":"weather","secret":"x1"}'] * 3), Twilio(), ADMITTED, its).run()
+    assert [line["count"] for line in logs if "unknown kinds" in line["event"]] == [3]
+    assert "x1" not in repr(logs)
 
 
 async def test_a_peer_that_does_not_read_gets_no_more_but_the_bus_gets_all(services, spoken, monkeypatch) -> None:

@@ -211,6 +211,8 @@ class AudioHook:
         self._event_type = event_type
         self._label_names = frozenset(labels)
         self._state = _State.WAITING
+        self.unknown_events = 0
+        """Stays so: what is unknown here is a fault."""
         self._seq = 0
         self._clientseq = 0
         self._opened: dict[str, object] = {}

@@ -133,6 +133,8 @@ class Dialect(Protocol):
     name: ClassVar[str]
     peer_closes: ClassVar[bool]
     """After our last word it is the peer that closes; we do so only where it takes too long."""
+    unknown_events: int
+    """Messages of a kind not known here, passed over; the platform may have grown."""
 
     def receive(self, message: Message) -> list[WireEvent]:
         """Take one message from the peer; return what it means. Never raises."""

@@ -155,6 +155,8 @@ class Native:
     def __init__(self) -> None:
         self._state = _State.WAITING
         self._start: Start | None = None
+        self.unknown_events = 0
+        """Stays so: what is unknown here is a fault."""
         self._rest = b""
 
     def receive(self, message: Message) -> list[WireEvent]:
