@@ -55,6 +55,7 @@ from streamer.wire.events import Audio, Encoding, Fault, Message, Role, Start, S
 from streamer.wire.fields import MAX_TEXT, is_set, labels, plain
 from streamer.wire.linear import ByteOrder, Samples
 from streamer.wire.reading import read_json, shown
+from streamer.wire.silent import Silent
 
 Identity = Literal["variables", "uri"]
 """What names a call: variables of the channel alone, or, where these say nothing, the URI's parameters too."""
@@ -117,7 +118,7 @@ class _State(Enum):
     FAILED = auto()
 
 
-class Asterisk:
+class Asterisk(Silent):
     """One socket of ``chan_websocket``; see the module's table for what follows what.
 
     Parameters
@@ -178,22 +179,6 @@ class Asterisk:
             self._state = _State.ENDED
         self._early.clear()
         return [Stop()] if was_live else []
-
-    def ready(self, session_id: str, analysed: tuple[str, ...]) -> list[Message]:  # noqa: ARG002  # one interface for all
-        """Return nothing: the platform expects nothing of a listener."""
-        return []
-
-    def event(self, event: bytes) -> list[Message]:  # noqa: ARG002  # as ready
-        """Return nothing."""
-        return []
-
-    def fault(self, fault: Fault) -> list[Message]:  # noqa: ARG002  # as ready
-        """Return nothing: the close code says all the platform can hear."""
-        return []
-
-    def ended(self, utterances: int) -> list[Message]:  # noqa: ARG002  # as ready
-        """Return nothing."""
-        return []
 
     def _receive_audio(self, data: bytes) -> list[WireEvent]:
         if self._state is _State.LIVE:

@@ -43,6 +43,7 @@ from typing import ClassVar, Final
 
 from streamer.wire.events import Audio, Encoding, Fault, Message, Role, Start, Stop, WireEvent
 from streamer.wire.linear import Samples
+from streamer.wire.silent import Silent
 
 HEADER_BYTES: Final = 3
 RATES_HZ: Final[dict[int, int]] = {
@@ -75,7 +76,7 @@ class _State(Enum):
     FAILED = auto()
 
 
-class AudioSocket:
+class AudioSocket(Silent):
     """One AudioSocket stream; see the module's table for what follows what.
 
     Parameters
@@ -125,22 +126,6 @@ class AudioSocket:
     def closed(self) -> list[WireEvent]:
         """Return `Stop` once the call has begun: most streams end without a word."""
         return [] if self._state is _State.FAILED else self._end()
-
-    def ready(self, session_id: str, analysed: tuple[str, ...]) -> list[Message]:  # noqa: ARG002  # one interface for all
-        """Return nothing: the platform expects nothing of a listener."""
-        return []
-
-    def event(self, event: bytes) -> list[Message]:  # noqa: ARG002  # as ready
-        """Return nothing."""
-        return []
-
-    def fault(self, fault: Fault) -> list[Message]:  # noqa: ARG002  # as ready
-        """Return nothing: the end of the stream says all the platform can hear."""
-        return []
-
-    def ended(self, utterances: int) -> list[Message]:  # noqa: ARG002  # as ready
-        """Return nothing."""
-        return []
 
     def _wrong_header(self, kind: int, length: int) -> Fault | None:
         """Return what is wrong with a packet that begins so, if anything."""

@@ -28,6 +28,7 @@ failed   anything                                          failed   nothing
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from enum import Enum, auto
 from typing import ClassVar, Final
 
@@ -47,6 +48,7 @@ from streamer.wire.events import (
 )
 from streamer.wire.fields import is_set, read_object
 from streamer.wire.linear import Samples
+from streamer.wire.silent import Silent
 
 CHANNELS: Final = {"mono": 1, "mixed": 1, "stereo": 2}
 """What a fork's mix type puts into a frame: one party, both in one, or one party beside the other."""
@@ -67,7 +69,7 @@ class _State(Enum):
     FAILED = auto()
 
 
-class Fork:
+class Fork(Silent, ABC):
     """One forked stream; a dialect adds how it begins. See the module's table for what follows what."""
 
     peer_closes: ClassVar[bool] = True
@@ -93,25 +95,9 @@ class Fork:
         """Return Stop: the module has no other way to say that the fork has ended."""
         return self._end() if self._state is _State.LIVE else []
 
-    def ready(self, session_id: str, analysed: tuple[str, ...]) -> list[Message]:  # noqa: ARG002  # one interface for all
-        """Return nothing: the platform expects nothing of a listener."""
-        return []
-
-    def event(self, event: bytes) -> list[Message]:  # noqa: ARG002  # as ready
-        """Return nothing."""
-        return []
-
-    def fault(self, fault: Fault) -> list[Message]:  # noqa: ARG002  # as ready
-        """Return nothing: the close code and its reason reach the module's log."""
-        return []
-
-    def ended(self, utterances: int) -> list[Message]:  # noqa: ARG002  # as ready
-        """Return nothing."""
-        return []
-
+    @abstractmethod
     def _wait(self, message: Message) -> list[WireEvent]:
         """Take a message before the call has begun."""
-        raise NotImplementedError
 
     def _begin(self, start: Start, *, withdrawn: bool) -> list[WireEvent]:
         """Go live."""

@@ -36,6 +36,7 @@ from streamer.wire.fields import plain
 from streamer.wire.linear import ByteOrder, Samples
 from streamer.wire.reading import read_json, shown
 from streamer.wire.sequence import Sequence
+from streamer.wire.silent import Silent
 
 DEFAULT_ROLES: Final[Mapping[str, str]] = {"inbound": "customer", "outbound": "agent"}
 """Right where the stream was started on the customer's leg; the reverse where it was on the agent's."""
@@ -128,7 +129,7 @@ class _State(Enum):
     FAILED = auto()
 
 
-class MediaStream(ABC):
+class MediaStream(Silent, ABC):
     """One media stream; see the module's table for what follows what.
 
     Parameters
@@ -202,22 +203,6 @@ class MediaStream(ABC):
 
     def closed(self) -> list[WireEvent]:
         """Return nothing: a stream that ends without `stop` was cut off."""
-        return []
-
-    def ready(self, session_id: str, analysed: tuple[str, ...]) -> list[Message]:  # noqa: ARG002  # one interface for all
-        """Return nothing: the platform expects nothing of a listener."""
-        return []
-
-    def event(self, event: bytes) -> list[Message]:  # noqa: ARG002  # as ready
-        """Return nothing."""
-        return []
-
-    def fault(self, fault: Fault) -> list[Message]:  # noqa: ARG002  # as ready
-        """Return nothing: the close code says all the platform can hear."""
-        return []
-
-    def ended(self, utterances: int) -> list[Message]:  # noqa: ARG002  # as ready
-        """Return nothing."""
         return []
 
     @property

@@ -47,6 +47,7 @@ from streamer.wire.events import Audio, Encoding, Fault, Message, Role, Start, S
 from streamer.wire.fields import is_set, labels, plain, rate_of, read_object
 from streamer.wire.linear import ByteOrder, Samples
 from streamer.wire.reading import shown
+from streamer.wire.silent import Silent
 
 CONNECTED: Final = "websocket:connected"
 _QUIET: Final = frozenset({"websocket:dtmf", "websocket:cleared", "websocket:notify"})
@@ -60,7 +61,7 @@ class _State(Enum):
     FAILED = auto()
 
 
-class Vonage:
+class Vonage(Silent):
     """One stream; see the module's table for what follows what.
 
     Parameters
@@ -113,22 +114,6 @@ class Vonage:
             return []
         self._state = _State.OVER
         return [Stop()]
-
-    def ready(self, session_id: str, analysed: tuple[str, ...]) -> list[Message]:  # noqa: ARG002  # one interface for all
-        """Return nothing: the platform expects nothing of a listener."""
-        return []
-
-    def event(self, event: bytes) -> list[Message]:  # noqa: ARG002  # as ready
-        """Return nothing."""
-        return []
-
-    def fault(self, fault: Fault) -> list[Message]:  # noqa: ARG002  # as ready
-        """Return nothing: the close code says all the platform can hear."""
-        return []
-
-    def ended(self, utterances: int) -> list[Message]:  # noqa: ARG002  # as ready
-        """Return nothing."""
-        return []
 
     def _heard(self, data: bytes) -> list[WireEvent]:
         if self._state is _State.WAITING:
