@@ -1,8 +1,7 @@
 """The server: listens, lets in, keeps watch, and goes down without dropping a call.
 
-It turns a WebSocket into the three verbs that a session needs, asks before the upgrade who may come in, and owns every
-long-lived task; no other file knows sockets but `tcp.py`. This file must never look into a message: that is the
-dialects' business.
+It joins the listeners to the sessions and owns every long-lived task. This file must never look into a message: that is
+the dialects' business.
 """
 
 from __future__ import annotations
@@ -11,50 +10,40 @@ import asyncio
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from http import HTTPStatus
 from typing import Any, TypeVar
 
 import structlog
 from prometheus_client import CollectorRegistry
 from streamer_client.events import Status
 from websockets.asyncio.server import Server as Listener
-from websockets.asyncio.server import ServerConnection, serve
-from websockets.exceptions import ConnectionClosed
-from websockets.http11 import Request, Response
-from websockets.typing import Subprotocol
 
 from streamer import __version__
 from streamer.admin import READY, Admin
-from streamer.auth import Pass, Refusal, Upgrade
+from streamer.auth import Pass, Refusal
 from streamer.bus.bus import Bus
 from streamer.bus.cloudevents import event_id
 from streamer.config import Settings
-from streamer.doors import THROTTLED, Doors
+from streamer.doors import Doors
 from streamer.emotion.batcher import Batcher
 from streamer.emotion.model import EmotionModel, ModelCard, load, locate
 from streamer.errors import StreamerError
 from streamer.leg import prove, warm_up
 from streamer.limits import Admission
+from streamer.listener import WebSocketListener, count_refusal
 from streamer.metrics import Metrics
 from streamer.platforms import PATHS, audiosocket
 from streamer.session import DRAINING, Peer, Services, Session
 from streamer.tcp import TcpListener, TcpPeer
-from streamer.tls import client_certificate, server_context
-from streamer.wire.events import Dialect, Fault, Message
+from streamer.tls import server_context
+from streamer.watch import Watch, expire
+from streamer.wire.events import Dialect
 
-WATCH_S = 0.25
-"""Between two looks at the loop's lag and at calls that fell silent."""
-START_WITHIN_S = 15.0
-"""A connection that has not started a call by then is closed."""
-NO_START = Fault("no_start", f"no call was started within {START_WITHIN_S:g} s; send start first")
 LAST_CALLS_S = 10.0
 """What calls get to hand over their last events once the drain's time is over."""
 FLUSH_S = 10.0
 """How long the outbox may still empty itself when the last call has gone."""
-WAITING_REFUSALS = 200
-"""Refusals that may wait for their time (`Refusal.after_s`) at once; beyond, they are given without: see `_refuse`."""
 HURRIED_FLUSH_S = 2.0
 """The same after a second signal, where the broker is there."""
 
@@ -64,45 +53,6 @@ _T = TypeVar("_T")
 
 class ServeError(StreamerError):
     """The server cannot start; the message says why and what to do."""
-
-
-class Connection(ServerConnection):
-    """A WebSocket with what was decided before its upgrade."""
-
-    admitted: Pass
-    dialect: Dialect
-    subprotocols_known: tuple[Subprotocol, ...] = ()
-
-
-class _WebSocketPeer:
-    """A WebSocket as a session sees it."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._reading = False
-        self._closing = False
-
-    async def messages(self) -> AsyncIterator[Message]:
-        with suppress(ConnectionClosed):  # however it closed, there is nothing more to read
-            while not self._closing:  # from then on `close` reads: a WebSocket has one reader at a time
-                self._reading = True
-                message = await self._connection.recv()
-                self._reading = False
-                yield message
-
-    async def send(self, message: Message) -> None:
-        with suppress(ConnectionClosed):  # the peer has gone; the bus has the event
-            await self._connection.send(message)
-
-    async def close(self, code: int, reason: str) -> None:
-        already, self._closing = self._closing, True
-        closing = asyncio.create_task(self._connection.close(code, reason), name="closing")
-        if not (self._reading or already):
-            # The peer may be in full flow: its close is behind what it sent, so that has to be read, and dropped.
-            with suppress(ConnectionClosed):
-                while True:
-                    await self._connection.recv()
-        await closing
 
 
 class Server:
@@ -128,7 +78,6 @@ class Server:
         self._doors = Doors(settings)
         self._tls = server_context(settings.server)
         self._audiosocket_reader = audiosocket.reader(settings)
-        self._refusals_waiting = 0
         self._admission = Admission(
             settings.server.max_calls, {key.id: key.max_calls for key in settings.keys if key.max_calls}
         )
@@ -139,6 +88,7 @@ class Server:
         self._draining = asyncio.Event()
         self._hurry = asyncio.Event()
         self._services: Services
+        self._listener: WebSocketListener
         self.port = 0
         """The port that was bound, once `run` has begun to listen."""
         self.admin_port = 0
@@ -185,14 +135,18 @@ class Server:
             batcher = Batcher(self._model)
             stack.push_async_callback(batcher.close)
             self._services = self._make_services(batcher)
-            listener = await _bound(self._listen(), server.host, server.port)
-            stack.push_async_callback(_shut, listener)
-            self.port = _port(listener)
+            self._listener = listener = WebSocketListener(
+                self._settings, self._doors, self._tls, self._metrics, self._serve
+            )
+            await _bound(listener.listen(), server.host, server.port)
+            stack.push_async_callback(listener.close)
+            self.port = listener.port
             await self._listen_for_audiosocket(stack)
+            watch = Watch(self._settings.audio, self._sessions, self._metrics)
             async with asyncio.TaskGroup() as background:
                 tasks = [
                     background.create_task(_kept_going("bus", self._bus.run), name="bus"),
-                    background.create_task(_kept_going("watch", lambda: self._watch(background)), name="watch"),
+                    background.create_task(_kept_going("watch", lambda: watch.run(background)), name="watch"),
                 ]
                 self._announce()
                 await self._serve_until_drained(listener)
@@ -212,25 +166,6 @@ class Server:
             new_session_id=lambda: event_id(secrets.token_hex(16), "session", "", 0, time.time_ns() // 1_000_000),
             wall_s=time.time,
             monotonic_s=time.monotonic,
-        )
-
-    async def _listen(self) -> Listener:
-        server = self._settings.server
-        # The two callbacks take what create_connection makes; the library's types know only its base.
-        return await serve(
-            self._handle,  # type: ignore[arg-type]
-            server.host,
-            server.port,
-            process_request=self._before_upgrade,  # type: ignore[arg-type]
-            create_connection=Connection,
-            compression=None,  # audio does not shrink, and a window per call is memory
-            max_size=server.max_message_bytes,
-            ping_interval=server.ping_interval_s or None,
-            select_subprotocol=_subprotocol,  # type: ignore[arg-type]
-            ping_timeout=None,  # a late pong is load, not death: the idle limit ends dead calls
-            close_timeout=5,
-            server_header=None,
-            ssl=self._tls,
         )
 
     async def _listen_for_audiosocket(self, stack: AsyncExitStack) -> None:
@@ -261,63 +196,11 @@ class Server:
         )
         self.listening.set()
 
-    async def _before_upgrade(self, connection: Connection, request: Request) -> Response | None:
-        """Decide who may come in; an answer here means that no WebSocket is opened."""
-        now_s = time.monotonic()
-        door = self._doors.at(request.path)
-        if door is None:
-            path = request.path.partition("?")[0]
-            return connection.respond(
-                HTTPStatus.NOT_FOUND, f"nothing at {path[:80]!r}; calls are taken at {', '.join(sorted(PATHS))}\n"
-            )
-        platform = door.platform
-        headers: dict[str, str] = {}
-        for name, value in request.headers.raw_items():
-            name = name.lower()  # noqa: PLW2901 - the same name, as all headers are compared
-            headers[name] = f"{headers[name]}, {value}" if name in headers else value
-        certificate = client_certificate(connection.transport.get_extra_info("ssl_object"))
-        upgrade = Upgrade(dialect=platform.name, target=request.path, headers=headers, certificate=certificate)
-        decision = self._doors.knock(door, upgrade, _address(connection), now_s)
-        if isinstance(decision, Refusal):
-            self._count_refusal(decision, platform.name, certificate=certificate.fingerprint if certificate else None)
-            return await self._refuse(connection, decision, now_s)
-        connection.admitted = decision
-        connection.dialect = door.reader(upgrade)
-        connection.subprotocols_known = tuple(map(Subprotocol, platform.subprotocols))
-        connection.protocol.max_message_size = platform.max_message_bytes(self._settings)
-        connection.ping_interval = platform.ping_interval_s(self._settings) or None
-        return None
-
-    def _count_refusal(self, refusal: Refusal, dialect: str, **more: str | None) -> None:
-        self._metrics.auth_failures.labels(refusal.reason).inc()
-        if refusal is not THROTTLED:  # a flood must not become one of the log
-            shown = {name: value for name, value in more.items() if value}
-            log.warning("connection refused", dialect=dialect, reason=refusal.reason, message=refusal.message, **shown)
-
-    async def _refuse(self, connection: Connection, refusal: Refusal, asked_s: float) -> Response:
-        """Answer a refusal at its time, so that how long it took says nothing of how far the check got.
-
-        Each one that waits holds a socket. Where a flood holds many, the next are answered at once, all with one word.
-        """
-        if refusal.after_s:
-            if self._refusals_waiting >= WAITING_REFUSALS:
-                return connection.respond(HTTPStatus.TOO_MANY_REQUESTS, "too many are being refused; try again later\n")
-            self._refusals_waiting += 1
-            try:
-                await asyncio.sleep(asked_s + refusal.after_s - time.monotonic())
-            finally:
-                self._refusals_waiting -= 1
-        return connection.respond(refusal.status, f"{refusal.message}\n")
-
-    async def _handle(self, connection: Connection) -> None:
-        """Serve one WebSocket."""
-        await self._serve(_WebSocketPeer(connection), connection.dialect, connection.admitted)
-
     async def _handle_audiosocket(self, peer: TcpPeer) -> None:
         """Serve one AudioSocket connection, if its address may connect."""
         decision = self._doors.knock_by_audiosocket(peer.address, time.monotonic())
         if isinstance(decision, Refusal):
-            self._count_refusal(decision, audiosocket.NAME)
+            count_refusal(self._metrics, decision, audiosocket.NAME)
         else:
             await self._serve(peer, self._audiosocket_reader(), decision)
 
@@ -336,25 +219,7 @@ class Server:
             if not self._sessions:
                 self._nobody.set()
 
-    async def _watch(self, tasks: asyncio.TaskGroup) -> None:
-        """Look after what nobody sends a message about: silence, and the loop's own lag."""
-        audio = self._settings.audio
-        while True:
-            before_s = time.monotonic()
-            await asyncio.sleep(WATCH_S)
-            now_s = time.monotonic()
-            self._metrics.event_loop_lag.observe(max(0.0, now_s - before_s - WATCH_S))
-            for session in self._sessions:
-                session.notice_stall(now_s, audio.stall_ms / 1000)
-                if session.call is None:
-                    due, fault = now_s - session.opened_s > START_WITHIN_S, NO_START
-                else:
-                    due = now_s - session.heard_s > audio.idle_s and not session.paused
-                    fault = Fault("idle", f"no audio for {audio.idle_s:g} s (audio.idle_s); send pause to hold a call")
-                if due:
-                    tasks.create_task(_expire(session, "idle", fault), name=f"expire {session.session_id}")
-
-    async def _serve_until_drained(self, listener: Listener) -> None:
+    async def _serve_until_drained(self, listener: WebSocketListener) -> None:
         """Wait for the signal, then for the calls, and at the limit end them in an orderly way."""
         await self._draining.wait()
         self._admission.drain()
@@ -363,12 +228,12 @@ class Server:
         await self._bus.announce(Status.DRAINING)
         ended = asyncio.create_task(self._admission.wait_empty(), name="until no call")
         await self._unless_hurried(ended, limit_s)
-        await asyncio.gather(*(_expire(session, "draining", DRAINING) for session in self._sessions))
+        await asyncio.gather(*(expire(session, "draining", DRAINING) for session in self._sessions))
         ended.cancel()
         with suppress(TimeoutError):
             async with asyncio.timeout(LAST_CALLS_S):
                 await self._nobody.wait()
-        await _shut(listener)
+        await listener.close()
         log.info("drained", calls_cut=self._admission.active)
 
     async def _flushed(self) -> int:
@@ -384,14 +249,6 @@ class Server:
         hurried = asyncio.create_task(self._hurry.wait(), name="hurry")
         await asyncio.wait({hurried, task}, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
         hurried.cancel()
-
-
-async def _expire(session: Session, reason: str, fault: Fault) -> None:
-    """End a stream; a defect in doing so is logged, and is no reason for the node to fall."""
-    try:
-        await session.expire(reason, fault)
-    except Exception:
-        log.exception("a stream could not be ended", session=session.session_id, reason=reason)
 
 
 async def _kept_going(what: str, work: Callable[[], Awaitable[None]]) -> None:
@@ -434,17 +291,6 @@ async def node(settings: Settings) -> AsyncIterator[Server]:
         yield Server(settings, model, bus, metrics)
     finally:
         await bus.close()
-
-
-def _subprotocol(connection: Connection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
-    """Select the subprotocol that the platform of this connection speaks, if it offers one."""
-    return next((name for name in connection.subprotocols_known if name in offered), None)
-
-
-def _address(connection: Connection) -> str:
-    """Return the IP address at the other end of the socket."""
-    name = connection.remote_address
-    return str(name[0]) if isinstance(name, tuple) else ""
 
 
 def _port(listener: Listener) -> int:
