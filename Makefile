@@ -7,7 +7,7 @@ UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench clean
+.PHONY: help install demo test lint format bench audit sbom clean
 
 help:  ## show this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -31,6 +31,12 @@ format: .venv/.installed  ## format the code
 
 bench: .venv/.installed  ## measure the feature code against librosa, in ratios
 	$(RUN)/python benchmarks/features.py
+
+audit: .venv/.installed  ## ask whether a locked dependency has a known vulnerability; needs the network
+	@$(RUN)/python tools/audit.py --uv $(UV)
+
+sbom: .venv/.installed  ## write the bill of materials of a release into dist/
+	@$(RUN)/python tools/sbom.py --uv $(UV) dist/emotion-streamer.cdx.json
 
 clean:  ## remove what make set up
 	rm -rf .venv .uv .mypy_cache .pytest_cache .ruff_cache .hypothesis dist

@@ -7,8 +7,10 @@ This file must never say anything about a call or a person.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from http import HTTPStatus
+from typing import Final
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -16,7 +18,12 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
+from streamer.guarded import OPEN_WITHIN_S, Guard, GuardedConnection
+from streamer.strangers import Strangers
+
 READY = "ready"
+MOST_ASKING: Final = 100
+"""Connections at the same time; where one more comes, the oldest is cut off."""
 
 
 class Admin:
@@ -28,11 +35,19 @@ class Admin:
         What `/metrics` shows.
     readiness
         Returns `READY`, or in words why new calls should go elsewhere.
+    refresh
+        Brings what `/metrics` shows up to date, where that takes asking somebody.
     """
 
-    def __init__(self, registry: CollectorRegistry, readiness: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        readiness: Callable[[], str],
+        refresh: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         self._registry = registry
         self._readiness = readiness
+        self._refresh = refresh
 
     async def listen(self, host: str, port: int) -> Server:
         """Start to answer.
@@ -42,7 +57,18 @@ class Admin:
         OSError
             The port is taken or not allowed.
         """
-        return await serve(_never, host, port, process_request=self._answer, compression=None, ping_interval=None)
+        guard = Guard(Strangers(MOST_ASKING), lambda _why: None)
+        # create_connection need be no class; the library's types know less.
+        return await serve(
+            _never,
+            host,
+            port,
+            process_request=self._answer,
+            create_connection=partial(GuardedConnection, guard=guard),  # type: ignore[arg-type]
+            open_timeout=OPEN_WITHIN_S,
+            compression=None,
+            ping_interval=None,
+        )
 
     async def _answer(self, _connection: ServerConnection, request: Request) -> Response:
         match request.path.partition("?")[0]:
@@ -52,6 +78,8 @@ class Admin:
                 word = self._readiness()
                 return _response(HTTPStatus.OK if word == READY else HTTPStatus.SERVICE_UNAVAILABLE, f"{word}\n")
             case "/metrics":
+                if self._refresh is not None:
+                    await self._refresh()
                 return _response(HTTPStatus.OK, generate_latest(self._registry), CONTENT_TYPE_LATEST)
             case path:
                 return _response(HTTPStatus.NOT_FOUND, f"nothing at {path[:80]}; there are /livez /readyz /metrics\n")

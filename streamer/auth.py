@@ -64,6 +64,8 @@ class Pass(msgspec.Struct, frozen=True):
     tenant: str
     key_id: str
     """Empty where no key was needed."""
+    on_trust: Callable[[bool, float], None] | None = None
+    """Where the secret comes only after the upgrade: is told whether it was right, and when (monotonic seconds)."""
 
 
 class Refusal(msgspec.Struct, frozen=True):

@@ -10,7 +10,8 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -79,21 +80,23 @@ def serve(
     ] = None,
     workers: Annotated[int | None, typer.Option(help="Processes (server.workers).", show_default=False)] = None,
 ) -> None:
-    """Take calls until SIGTERM or Ctrl-C; then let the calls end. A second signal hurries."""
-    settings = _load(
-        config,
-        {
-            "server.host": host,
-            "server.port": port,
-            "server.admin_port": admin_port,
-            "server.workers": workers,
-            "mqtt.url": mqtt,
-            "outbox.path": outbox,
-            "emotion.model": model,
-            "emotion.analyse": [role.strip() for role in analyse.split(",") if role.strip()] if analyse else None,
-        },
-    )
-    _run(_serve(settings))
+    """Take calls until SIGTERM or Ctrl-C; then let the calls end. A second signal hurries.
+
+    With several workers SIGHUP replaces them, one after the other, by new ones with the configuration as it is then.
+    """
+    flags: dict[str, object] = {
+        "server.host": host,
+        "server.port": port,
+        "server.admin_port": admin_port,
+        "server.workers": workers,
+        "mqtt.url": mqtt,
+        "outbox.path": outbox,
+        "emotion.model": model,
+        "emotion.analyse": [role.strip() for role in analyse.split(",") if role.strip()] if analyse else None,
+    }
+    load = partial(_load, config, flags)
+    settings = load()
+    _run(_serve(settings, load) if settings.server.workers == 1 else _supervise(settings, load))
 
 
 @app.command(epilog="Examples:  streamer demo  |  streamer demo --speed max")
@@ -108,22 +111,30 @@ def demo(
     _run(show(parse_speed(speed)))
 
 
-@app.command(epilog="Examples:  streamer check  |  streamer check --config streamer.toml --print")
+@app.command(
+    epilog="Examples:  streamer check  |  streamer check --config streamer.toml --print  |  streamer check --json"
+)
 def check(
     config: ConfigOption = None,
     print_settings: Annotated[
         bool, typer.Option("--print", help="Show the settings in force, secrets masked.")
     ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Say it as JSON, for machines.")] = False,
 ) -> None:
-    """Say whether configuration, model and broker are right, and what is wrong if not."""
-    from streamer.checks import check_all, shown
+    """Say whether configuration, model, machine and broker are right, and what to do if not.
 
+    Each line begins with ok, warn (the server runs, but something should be better) or WRONG, which alone makes the
+    exit status 1. Nothing is changed: what is published on the way is empty.
+    """
+    from streamer.checks import check_all, shown, to_json
+
+    if print_settings and as_json:
+        raise typer.BadParameter("--print writes another format than --json; use one of them")
     settings = _load(config, {})
     if print_settings:
         print(shown(settings))
-    outcomes = asyncio.run(check_all(settings))
-    for outcome in outcomes:
-        print(f"{'ok    ' if outcome.ok else 'WRONG '} {outcome.what}: {outcome.says}")
+    outcomes = asyncio.run(check_all(settings, _file(config)))
+    print(to_json(outcomes) if as_json else "\n".join(outcome.line for outcome in outcomes))
     if not all(outcome.ok for outcome in outcomes):
         raise typer.Exit(1)
 
@@ -136,23 +147,48 @@ app.command("alerts")(client.alerts_command)
 def _load(config: Path | None, flags: dict[str, object]) -> Settings:
     from streamer.config import load
 
-    if config is None:
-        named = os.environ.get("STREAMER_CONFIG", "")
-        here = Path("streamer.toml")
-        config = Path(named) if named else here if here.exists() else None
-    return load(config, os.environ, flags)
+    return load(_file(config), os.environ, flags)
 
 
-async def _serve(settings: Settings) -> None:
+def _file(config: Path | None) -> Path | None:
+    """Return which file counts: that of the flag, of the variable, or of the folder; None where there is none."""
+    if config is not None:
+        return config
+    named = os.environ.get("STREAMER_CONFIG", "")
+    here = Path("streamer.toml")
+    return Path(named) if named else here if here.exists() else None
+
+
+async def _serve(settings: Settings, load: Callable[[], Settings]) -> None:
+    from streamer.descriptors import provide
     from streamer.logs import configure
+    from streamer.renewal import look_at
     from streamer.server import node
 
     configure(settings.log)
+    provide(settings)
     async with node(settings) as server:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, server.drain)
+        _on_signals(server.drain, partial(look_at, settings, load))
         await server.run()
+
+
+async def _supervise(settings: Settings, load: Callable[[], Settings]) -> None:
+    from streamer.descriptors import provide
+    from streamer.logs import configure
+    from streamer.workers.supervisor import Supervisor
+
+    configure(settings.log)
+    provide(settings)
+    supervisor = Supervisor(settings, load)
+    _on_signals(supervisor.drain, supervisor.renew)
+    await supervisor.run()
+
+
+def _on_signals(drain: Callable[[], None], renew: Callable[[], None]) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, drain)
+    loop.add_signal_handler(signal.SIGHUP, renew)
 
 
 def _run(work: Coroutine[object, object, None]) -> None:

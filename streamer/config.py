@@ -46,8 +46,11 @@ class ServerSettings(Table, frozen=True):
     host: str = "127.0.0.1"
     port: Port = 8765
     """0 lets the system choose a free one; the log says which."""
+    admin_host: str = ""
+    """Address of the admin port, which asks nobody who they are; empty = `host`."""
     admin_port: Port = 9464
     workers: Count = 1
+    """Processes that serve calls; with more than 1 another one supervises them."""
     max_calls: Count = 1000
     drain_s: Seconds = 900
     """How long calls may go on after SIGTERM."""
@@ -82,6 +85,10 @@ class MqttTable(Table, frozen=True):
     username: str = ""
     password_file: str = ""
     ca_file: str = ""
+    cert_file: str = ""
+    """Certificate (PEM) that the server shows to a broker that asks for one."""
+    key_file: str = ""
+    """Its private key; empty = in the certificate's file."""
 
 
 class OutboxSettings(Table, frozen=True):
@@ -89,6 +96,8 @@ class OutboxSettings(Table, frozen=True):
 
     path: str = "outbox.sqlite"
     max_rows: Count = 1_000_000
+    max_bytes: Annotated[int, Meta(ge=2**20)] = 2 * 2**30
+    """Size of the messages as stored; the file is up to a third larger."""
     max_age_s: Annotated[float, Meta(gt=0)] = 604_800
 
 
@@ -140,11 +149,32 @@ class KeySettings(Table, frozen=True):
     """A client certificate that opens by itself: its SHA-256 fingerprint, or the common name of its subject."""
 
 
+class LimitSettings(Table, frozen=True):
+    """How much one tenant and one peer may take of the server, and when it has too much to do; see docs/load.md."""
+
+    calls_per_tenant: dict[str, Count] = msgspec.field(default_factory=dict)
+    """Tenant to its calls at the same time, whichever of its keys they come in by; who is not named has no limit."""
+    max_waiting: Count = 1000
+    """Connections that carry no call yet; where one more comes, the one that has waited longest is cut off."""
+    connections_per_second: Annotated[int, Meta(ge=0)] = 200
+    """Connections that are let in; the others wait their turn, so that a storm does not delay live calls. 0 = all."""
+    bytes_per_second: Annotated[int, Meta(ge=0)] = 8 * 2**20
+    """What is read of one peer; it is read more slowly, not cut off. 0 = as fast as it comes."""
+    messages_per_second: Annotated[int, Meta(ge=0)] = 2000
+    """Likewise."""
+    shed_lag_ms: Milliseconds = 500
+    """Where the event loop is later than this for a while, less is done; 0 = never."""
+    shed_queue_ms: Milliseconds = 5000
+    """Likewise where utterances wait longer than this for the model; 0 = never."""
+
+
 class PrivacySettings(Table, frozen=True):
     """How numbers become pseudonyms."""
 
     salt_file: str = ""
     """File with the secret of the pseudonyms; empty = one made at first start and kept beside the outbox's rows."""
+    audit_file: str = ""
+    """File to which each start appends what is in force, as a line of JSON; empty = in the log only."""
 
 
 class LogSettings(Table, frozen=True):
@@ -152,6 +182,15 @@ class LogSettings(Table, frozen=True):
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["console", "json"] = "console"
+    flood_lines: Annotated[int, Meta(ge=0)] = 1000
+    """Lines of one kind that are written in `flood_s`; the rest are counted, and the count is said. 0 = all."""
+    flood_s: Annotated[float, Meta(gt=0)] = 10
+
+
+class TracingSettings(Table, frozen=True):
+    """OpenTelemetry traces; where they go is what the variables `OTEL_*` say."""
+
+    enabled: bool = False
 
 
 class Settings(Table, frozen=True):
@@ -165,8 +204,10 @@ class Settings(Table, frozen=True):
     emotion: EmotionSettings = EmotionSettings()
     audio: AudioSettings = AudioSettings()
     dialects: DialectSettings = DialectSettings()
+    limits: LimitSettings = LimitSettings()
     privacy: PrivacySettings = PrivacySettings()
     log: LogSettings = LogSettings()
+    tracing: TracingSettings = TracingSettings()
     keys: tuple[KeySettings, ...] = ()
 
 
@@ -292,13 +333,13 @@ def _check(settings: Settings) -> None:
         )
     if settings.server.open and settings.server.require_key:
         raise ConfigError("server.open: contradicts server.require_key; a key is either asked for or it is not")
-    if settings.server.workers > 1:
-        raise ConfigError(
-            f"server.workers: {settings.server.workers} is not possible in this version; run 1 per port, several "
-            "servers behind a load balancer"
-        )
     _check_server(settings.server)
+    if settings.dialects.audiosocket.tls and not settings.server.tls_cert_file:
+        raise ConfigError(
+            "dialects.audiosocket.tls: there is no TLS without server.tls_cert_file, whose certificate it shows"
+        )
     _check_keys(settings)
+    _check_limits(settings)
     try:
         check_dialects(settings.dialects)
     except ValueError as problem:
@@ -336,6 +377,17 @@ def _check_keys(settings: Settings) -> None:
             )
 
 
+def _check_limits(settings: Settings) -> None:
+    dialects = (settings.dialects.plivo, settings.dialects.exotel, settings.dialects.audiosocket)
+    tenants = {"default", *(key.tenant for key in settings.keys), *(dialect.tenant for dialect in dialects)}
+    for tenant in settings.limits.calls_per_tenant:
+        if tenant not in tenants:
+            raise ConfigError(
+                f"limits.calls_per_tenant: no key and no platform has the tenant {tenant!r}; there is "
+                + ", ".join(sorted(tenants))
+            )
+
+
 def read_secret(secret: str, file: str, what: str) -> str:
     """Return a secret given in place or as a file's content without the line end.
 
@@ -358,9 +410,14 @@ def read_secret(secret: str, file: str, what: str) -> str:
 def masked(settings: Settings) -> Tree:
     """Return the settings as plain tables with every secret replaced by stars."""
     tables: Tree = msgspec.to_builtins(settings)
+    audiohook = tables["dialects"]["audiohook"]
+    unsigned = set(audiohook["unsigned_keys"])
+    audiohook["unsigned_keys"] = (MASK,) * len(unsigned)
     for key in tables["keys"]:
         if key["secret"]:
             key["secret"] = MASK
+        if key["id"] in unsigned:  # without a signature the API key is all that is asked for
+            key["id"] = MASK
     for dialect in tables["dialects"].values():
         if dialect.get("token"):
             dialect["token"] = MASK

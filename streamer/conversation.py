@@ -28,7 +28,7 @@ ends and clears it, the one that goes on says its state again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 import msgspec
 import structlog
@@ -42,8 +42,11 @@ from streamer.emotion.batcher import Batcher, Judged
 from streamer.emotion.model import EmotionModel, ModelError
 from streamer.leg import Heard, Leg
 from streamer.limits import Admission, Slot
-from streamer.metrics import AudioFault, Metrics, Stage
+from streamer.metrics import Metrics
 from streamer.part import Part
+from streamer.shedding import Shedding
+from streamer.tally import Tally
+from streamer.tracing import NO_TRACES, Traces
 from streamer.wire.events import Audio, Fault, Start, WireEvent, Withdraw
 
 UNJUDGED = 64
@@ -67,6 +70,9 @@ class Conversations:
 
     def __len__(self) -> int:
         return sum(map(len, self._live.values()))
+
+    def __iter__(self) -> Iterator[Conversation]:
+        return (conversation for same in self._live.values() for conversation in same)
 
     def to_join(self, call: CallRef) -> Conversation | None:
         """Return the call that a further part of this tenant and call id belongs to."""
@@ -104,6 +110,8 @@ class Services(msgspec.Struct, frozen=True):
     wall_s: Callable[[], float]
     monotonic_s: Callable[[], float]
     conversations: Conversations = msgspec.field(default_factory=Conversations)
+    shedding: Shedding = msgspec.field(default_factory=lambda: Shedding(0, 0))
+    traces: Traces = NO_TRACES
 
 
 class Conversation:
@@ -129,7 +137,10 @@ class Conversation:
         except BaseException:
             slot.release()
             raise
+        self.tally = Tally(services.metrics, self.call)
+        self._trace = services.traces.begin(identity, services.wall_s())
         self.is_of_parts = start.is_part
+        self._stalls = 0
         self._reason = "disconnected"
         self._last_out: Part | None = None
         """The part that left last, while none carries the call."""
@@ -139,6 +150,8 @@ class Conversation:
         self._told: tuple[int, bool] | None = None
         """What the state that was published last depended on."""
         self._judging: asyncio.Queue[_Unjudged | asyncio.Future[None] | None] = asyncio.Queue()
+        self._unjudged: set[asyncio.Future[Judged]] = set()
+        """What the model still owes; an objection takes it back."""
         self._room = asyncio.Semaphore(UNJUDGED)
         self._log = log.bind(session=identity.session_id, dialect=identity.call.dialect, tenant=identity.call.tenant)
         self._log = self._log.bind(call=identity.call.id)
@@ -176,6 +189,11 @@ class Conversation:
         self._log.info("part joined the call", roles=[str(role) for role in start.roles], parts=len(self.call.parts))
         return part
 
+    def note_stall(self, *, started: bool) -> None:
+        """Take note that the audio of a stream has stopped coming, or comes again."""
+        self._stalls += started
+        self._trace.note("stall started" if started else "stall recovered", self._its.wall_s())
+
     async def tell_state(self) -> None:
         """Publish what the call is like, where that has changed; not after an objection, which has taken it away."""
         call = self.call
@@ -194,9 +212,15 @@ class Conversation:
             Why this stream cannot go on.
         """
         for piece in _slices(event):
-            for heard in self.call.receive(piece, self._its.monotonic_s(), part):
+            began_s = self._its.monotonic_s()
+            everything_heard = self.call.receive(piece, began_s, part)
+            self.tally.worked(began_s, self._its.monotonic_s())
+            for heard in everything_heard:
                 if isinstance(heard, Fault):
                     return heard
+                if heard.cut is None and self._its.shedding.level:
+                    self._its.metrics.shed.labels("partial").inc()
+                    continue
                 await self._room.acquire()  # waits, and so slows the peer down, while too many are unjudged
                 self._judge(heard, tell, takes_room=True)
             if piece is not event:
@@ -204,6 +228,9 @@ class Conversation:
         await self.tell_state()
         if isinstance(event, Withdraw):
             self._log.info("analysis withdrawn; what was pending of this call is removed")
+            self._trace.note("withdrawn", self._its.wall_s())
+            for judged in tuple(self._unjudged):
+                judged.cancel()
             await self._its.bus.forget(self.call.identity.call, self.session_id)
             await self._restore_other()
         return None
@@ -268,6 +295,7 @@ class Conversation:
             dialect = self.call.identity.call.dialect
             its.metrics.calls_active.labels(dialect).dec()
             its.metrics.calls.labels(dialect, self._reason).inc()
+            self._trace.end(self._reason, self.call.utterances, its.wall_s())
 
     async def _restore_other(self) -> None:
         """Say the state of another call of this id again, from whose topic this one's has just been cleared."""
@@ -277,8 +305,17 @@ class Conversation:
             await other.tell_state()
 
     def _judge(self, heard: Heard, tell: Tell | None, *, takes_room: bool = False) -> None:
+        if self.call.withdrawn:  # on another stream, while this one waited for room
+            if takes_room:
+                self._room.release()
+            return
         judged = self._its.batcher.submit(heard.features, heard.caller, final=heard.cut is not None)
-        self._judging.put_nowait(_Unjudged(heard, judged, tell, takes_room))
+        self._unjudged.add(judged)
+        judged.add_done_callback(self._unjudged.discard)
+        is_final = heard.cut is not None
+        ended_s = self.tally.ended_s(heard, self._its.monotonic_s())
+        work_s = self.tally.take_work_s() if is_final else 0.0
+        self._judging.put_nowait(_Unjudged(heard, judged, tell, takes_room, ended_s, work_s))
 
     async def _conclude(self) -> None:
         """Turn verdicts into events, in the order of the call."""
@@ -288,9 +325,14 @@ class Conversation:
                 continue
             heard = item.heard
             try:
-                await self._conclude_one(heard, await item.judged, item.tell)
+                await self._conclude_one(item, await item.judged)
+            except asyncio.CancelledError:
+                # After an objection it is the verdict that was cancelled, not this task.
+                if _is_cancelled() or not item.judged.cancelled():
+                    raise
             except ModelError as problem:
                 self._its.metrics.model_failures.inc()
+                self._trace_utterance(item, None)
                 self._log.error("utterance not judged", n=heard.n, role=heard.role, problem=str(problem))
             except Exception:  # noqa: BLE001 - logged whole by a bound logger, which ruff does not know as one
                 # Were this task to end here, the call would wait for it for ever.
@@ -300,18 +342,18 @@ class Conversation:
                 if item.takes_room:
                     self._room.release()
 
-    async def _conclude_one(self, heard: Heard, judged: Judged, tell: Tell | None) -> None:
-        event = self.call.conclude(heard, judged, self._its.wall_s())
+    async def _conclude_one(self, item: _Unjudged, judged: Judged) -> None:
+        event = self.call.conclude(item.heard, judged, self._its.wall_s())
         if event is None:
             return
         if isinstance(event, PartialEvent):
             self._its.bus.partial(event, self.session_id)
         else:
-            await self._deliver(event, heard, judged)
-        if tell is not None:
-            await tell(encode(event))
+            await self._deliver(event, item, judged)
+        if item.tell is not None and not self.call.withdrawn:
+            await item.tell(encode(event))
 
-    async def _deliver(self, event: UtteranceEvent, heard: Heard, judged: Judged) -> None:
+    async def _deliver(self, event: UtteranceEvent, item: _Unjudged, judged: Judged) -> None:
         judged_s = self._its.monotonic_s()
         try:
             await self._its.bus.utterance(event, self.session_id)
@@ -319,17 +361,22 @@ class Conversation:
             # The call goes on: its next events may find the disk well again. What is lost is said.
             self._its.metrics.events_lost.inc()
             self._log.error("event lost: the outbox does not take it", event_id=event.id, problem=str(problem))
-        metrics, emotion = self._its.metrics, event.data.emotion
-        metrics.utterances.labels(emotion.top, str(emotion.uncertain).lower()).inc()
-        metrics.stage_latency.labels(Stage.QUEUE).observe(judged.queue_ms / 1000)
-        metrics.stage_latency.labels(Stage.MODEL).observe(judged.compute_ms / 1000)
-        metrics.stage_latency.labels(Stage.OUTBOX).observe(self._its.monotonic_s() - judged_s)
+        if self.call.withdrawn:
+            return  # meanwhile: it has been removed again, and is not spoken of
+        now_s = self._its.monotonic_s()
+        self.tally.delivered(event, judged, ended_s=item.ended_s, work_s=item.work_s, judged_s=judged_s, now_s=now_s)
+        self._trace_utterance(item, judged)
+        heard = item.heard
         self._log.debug("utterance", n=heard.n, role=heard.role, start_ms=heard.start_ms, end_ms=heard.end_ms)
+
+    def _trace_utterance(self, item: _Unjudged, judged: Judged | None) -> None:
+        took_s = self._its.monotonic_s() - item.ended_s
+        self._trace.utterance(item.heard, judged, took_s=took_s, at_s=self._its.wall_s())
 
     async def _account(self) -> None:
         """Publish the summary and clear the state; after an objection only the latter, which happened then."""
         its, call = self._its, self.call
-        _count_audio(its.metrics, call)
+        self.tally.finish()
         if call.withdrawn:
             self._reason = "withdrawn"
             self._log.info("call ended", reason=self._reason)
@@ -342,6 +389,7 @@ class Conversation:
             utterances=call.utterances,
             duration_ms=ended.data.duration_ms,
             missing_messages=call.missing_messages,
+            stalls=self._stalls,
             **{f"{leg.role}_{name}": value for leg in call.legs for name, value in _losses(leg).items()},
         )
 
@@ -353,6 +401,10 @@ class _Unjudged(msgspec.Struct, frozen=True, eq=False):
     judged: asyncio.Future[Judged]
     tell: Tell | None
     takes_room: bool
+    ended_s: float
+    """When its speech ended, monotonic."""
+    work_s: float
+    """Time spent on the audio since the utterance before."""
 
 
 def _is_cancelled() -> bool:
@@ -373,18 +425,6 @@ def _slices(event: WireEvent) -> list[WireEvent]:
         Audio(channel=event.channel, payload=event.payload[begin : begin + SLICE_BYTES])
         for begin in range(0, len(event.payload), SLICE_BYTES)
     ]
-
-
-def _count_audio(metrics: Metrics, call: Call) -> None:
-    """Add a finished call to the totals."""
-    for leg in call.legs:
-        counters = leg.timeline.counters
-        metrics.audio.inc(leg.position_ms / 1000)
-        metrics.speech.inc(leg.activity.summary.talk_ms / 1000)
-        metrics.audio_faults.labels(AudioFault.LOST).inc(counters.lost_ms / 1000)
-        metrics.audio_faults.labels(AudioFault.LATE).inc(counters.late_ms / 1000)
-        metrics.audio_faults.labels(AudioFault.DUPLICATE).inc(counters.duplicate_ms / 1000)
-    metrics.messages_missing.labels(call.identity.call.dialect).inc(max(0, call.missing_messages))
 
 
 def _losses(leg: Leg) -> dict[str, float]:

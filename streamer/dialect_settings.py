@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from streamer.wire.events import Role
-from streamer.wire.fields import RATES_HZ
+from streamer.wire.fields import ANY_LABEL, RATES_HZ
 
 Seconds = Annotated[float, Meta(ge=0)]
 Bytes = Annotated[int, Meta(ge=1024, le=2**30)]
@@ -31,6 +31,13 @@ class DialectTable(Table, frozen=True):
     """Larger WebSocket messages end the call with close code 1009."""
     labels: tuple[str, ...] = ()
     """Names of the platform's own fields of a call that may appear in events as labels; all others are dropped."""
+
+
+class NativeSettings(Table, frozen=True):
+    """Our own protocol; its pings and the size of its messages are those of `[server]`."""
+
+    labels: tuple[str, ...] = (ANY_LABEL,)
+    """Names of the labels of `start` that may appear in events; `*` = all, for our own clients choose them."""
 
 
 class TwilioSettings(DialectTable, frozen=True):
@@ -116,6 +123,8 @@ class AudioSocketSettings(Table, frozen=True):
     """Address to listen on; empty = `server.host`."""
     port: Annotated[int, Meta(ge=0, le=65535)] = 0
     """0 = off; 8766 is the documented one."""
+    tls: bool = False
+    """Speak TLS there with the server's certificate, and ask for one where the server does: for a tunnel in front."""
     allow: tuple[str, ...] = ()
     """Addresses and networks (`10.0.0.5`, `10.0.0.0/24`) that may connect beside this machine."""
     tenant: str = "default"
@@ -205,6 +214,7 @@ class AudioHookSettings(DialectTable, frozen=True):
 class DialectSettings(Table, frozen=True):
     """One table per telephony platform."""
 
+    native: NativeSettings = NativeSettings()
     audiohook: AudioHookSettings = AudioHookSettings()
     twilio: TwilioSettings = TwilioSettings()
     signalwire: SignalWireSettings = SignalWireSettings()

@@ -11,11 +11,12 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from http import HTTPStatus
 from typing import Final
 
 import structlog
-from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.asyncio.server import Server, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
@@ -23,7 +24,10 @@ from websockets.typing import Subprotocol
 from streamer.auth import Pass, Refusal, Upgrade
 from streamer.config import Settings
 from streamer.doors import THROTTLED, Doors
+from streamer.guarded import OPEN_WITHIN_S, Guard, GuardedConnection
+from streamer.loggable import loggable
 from streamer.metrics import Metrics
+from streamer.pacing import Pacer, Turnstile
 from streamer.platforms import PATHS
 from streamer.session import Peer
 from streamer.tls import client_certificate
@@ -32,13 +36,16 @@ from streamer.wire.events import Dialect, Message
 WAITING_REFUSALS: Final = 200
 """Refusals that may wait for their time (`Refusal.after_s`) at once; beyond, they are given without: see `_refuse`."""
 
+UNREAD_FRAMES: Final = 4
+"""Frames that may wait for a session that is busy; each may be as large as a message may be, so few."""
+
 log = structlog.get_logger()
 
 Serve = Callable[[Peer, Dialect, Pass], Awaitable[None]]
 """Serves one stream to its end."""
 
 
-class Connection(ServerConnection):
+class Connection(GuardedConnection):
     """A WebSocket with what was decided before its upgrade."""
 
     admitted: Pass
@@ -49,19 +56,24 @@ class Connection(ServerConnection):
 class WebSocketPeer:
     """A WebSocket as a session sees it."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, pacer: Pacer) -> None:
         self._connection = connection
+        self._pacer = pacer
         self._reading = False
         self._closing = False
 
     async def messages(self) -> AsyncIterator[Message]:
         """Iterate over what comes until either side closes, in whichever way."""
+        frames = n_bytes = 0
         with suppress(ConnectionClosed):  # however it closed, there is nothing more to read
             while not self._closing:  # from then on `close` reads: a WebSocket has one reader at a time
                 self._reading = True
                 message = await self._connection.recv()
                 self._reading = False
                 yield message
+                seen_frames, seen_bytes = self._connection.frames_read, self._connection.bytes_read
+                await self._pacer.read(seen_bytes - n_bytes, seen_frames - frames)
+                frames, n_bytes = seen_frames, seen_bytes
 
     async def send(self, message: Message) -> None:
         """Send a message; quietly nothing once the connection is closed."""
@@ -79,6 +91,10 @@ class WebSocketPeer:
                     await self._connection.recv()
         await closing
 
+    def settle(self) -> None:
+        """Take note that the stream carries a call now: it is not cut off to make room for others."""
+        self._connection.settle()
+
 
 class WebSocketListener:
     """Takes WebSockets at the paths of all platforms, and has each one served.
@@ -95,15 +111,33 @@ class WebSocketListener:
         Where refusals are counted.
     serve_stream
         Serves one peer to its end.
+    guard
+        Bounds what comes before a call.
+    new_pacer
+        Makes what each peer is kept to its pace by.
+    turnstile
+        Who may come in comes in one by one.
     """
 
     def __init__(
-        self, settings: Settings, doors: Doors, tls: ssl.SSLContext | None, metrics: Metrics, serve_stream: Serve
+        self,
+        settings: Settings,
+        doors: Doors,
+        tls: ssl.SSLContext | None,
+        metrics: Metrics,
+        serve_stream: Serve,
+        *,
+        guard: Guard,
+        new_pacer: Callable[[], Pacer],
+        turnstile: Turnstile,
     ) -> None:
         self._settings = settings
         self._doors = doors
         self._tls = tls
         self._metrics = metrics
+        self._guard = guard
+        self._new_pacer = new_pacer
+        self._turnstile = turnstile
         self._serve_stream = serve_stream
         self._refusals_waiting = 0
         self._listener: Server
@@ -127,13 +161,15 @@ class WebSocketListener:
             The port is taken or not allowed.
         """
         server = self._settings.server
-        # The two callbacks take what create_connection makes; the library's types know only its base.
+        # The callbacks take what create_connection makes, which need be no class; the library's types know less.
         self._listener = await serve(
             self._handle,  # type: ignore[arg-type]
             server.host,
             server.port,
             process_request=self._before_upgrade,  # type: ignore[arg-type]
-            create_connection=Connection,
+            create_connection=partial(Connection, guard=self._guard),  # type: ignore[arg-type]
+            open_timeout=OPEN_WITHIN_S,
+            max_queue=UNREAD_FRAMES,
             compression=None,  # audio does not shrink, and a window per call is memory
             max_size=server.max_message_bytes,
             ping_interval=server.ping_interval_s or None,
@@ -142,10 +178,11 @@ class WebSocketListener:
             close_timeout=5,
             server_header=None,
             ssl=self._tls,
+            ssl_handshake_timeout=OPEN_WITHIN_S if self._tls else None,
         )
 
     async def _handle(self, connection: Connection) -> None:
-        await self._serve_stream(WebSocketPeer(connection), connection.dialect, connection.admitted)
+        await self._serve_stream(WebSocketPeer(connection, self._new_pacer()), connection.dialect, connection.admitted)
 
     async def _before_upgrade(self, connection: Connection, request: Request) -> Response | None:
         """Decide who may come in; an answer here means that no WebSocket is opened."""
@@ -169,6 +206,9 @@ class WebSocketListener:
                 self._metrics, decision, platform.name, certificate=certificate.fingerprint if certificate else None
             )
             return await self._refuse(connection, decision, now_s)
+        if not await self._turnstile.enter():
+            self._guard.cut_off("storm")
+            return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "too many connect at once; try again\n")
         connection.admitted = decision
         connection.dialect = door.reader(upgrade)
         connection.subprotocols_known = tuple(map(Subprotocol, platform.subprotocols))
@@ -197,7 +237,8 @@ def count_refusal(metrics: Metrics, refusal: Refusal, dialect: str, **more: str 
     metrics.auth_failures.labels(refusal.reason).inc()
     if refusal is not THROTTLED:  # a flood must not become one of the log
         shown = {name: value for name, value in more.items() if value}
-        log.warning("connection refused", dialect=dialect, reason=refusal.reason, message=refusal.message, **shown)
+        message = loggable(refusal.message)
+        log.warning("connection refused", dialect=dialect, reason=refusal.reason, message=message, **shown)
 
 
 def _subprotocol(connection: Connection, offered: Sequence[Subprotocol]) -> Subprotocol | None:

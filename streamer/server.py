@@ -7,36 +7,42 @@ the dialects' business.
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import Any, TypeVar
+from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry
 from streamer_client.events import Status
 from websockets.asyncio.server import Server as Listener
 
-from streamer import __version__
+from streamer import __version__, audit
 from streamer.admin import READY, Admin
 from streamer.auth import Pass, Refusal
 from streamer.bus.bus import Bus
-from streamer.bus.cloudevents import event_id
+from streamer.bus.cloudevents import event_id, rfc3339
+from streamer.bus.share import Share
 from streamer.config import Settings
 from streamer.doors import Doors
 from streamer.emotion.batcher import Batcher
 from streamer.emotion.model import EmotionModel, ModelCard, load, locate
-from streamer.errors import StreamerError
+from streamer.guarded import Guard
 from streamer.leg import prove, warm_up
 from streamer.limits import Admission
 from streamer.listener import WebSocketListener, count_refusal
 from streamer.metrics import Metrics
+from streamer.pacing import Pacer, Turnstile
 from streamer.platforms import PATHS, audiosocket
+from streamer.service import bound, kept_going
 from streamer.session import DRAINING, Peer, Services, Session
+from streamer.shedding import Shedding
+from streamer.strangers import Strangers
 from streamer.tcp import TcpListener, TcpPeer
-from streamer.tls import server_context
+from streamer.tls import ServerTls
+from streamer.tracing import NO_TRACES, Traces, open_traces
+from streamer.vitals import Vitals
 from streamer.watch import Watch, expire
 from streamer.wire.events import Dialect
 
@@ -48,11 +54,6 @@ HURRIED_FLUSH_S = 2.0
 """The same after a second signal, where the broker is there."""
 
 log = structlog.get_logger()
-_T = TypeVar("_T")
-
-
-class ServeError(StreamerError):
-    """The server cannot start; the message says why and what to do."""
 
 
 class Server:
@@ -68,23 +69,44 @@ class Server:
         Opened already, for the same reason.
     metrics
         What the node counts.
+    traces
+        Where calls are traced.
+    new_admission
+        Makes what counts the calls.
     """
 
-    def __init__(self, settings: Settings, model: EmotionModel, bus: Bus, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        model: EmotionModel,
+        bus: Bus,
+        metrics: Metrics,
+        traces: Traces = NO_TRACES,
+        *,
+        new_admission: Callable[..., Admission] = Admission,
+    ) -> None:
         self._settings = settings
         self._model = model
         self._bus = bus
         self._metrics = metrics
+        self._traces = traces
         self._doors = Doors(settings)
-        self._tls = server_context(settings.server)
+        self._tls = ServerTls(settings.server, metrics)
         self._audiosocket_reader = audiosocket.reader(settings)
-        self._admission = Admission(
-            settings.server.max_calls, {key.id: key.max_calls for key in settings.keys if key.max_calls}
+        self._admission = new_admission(
+            settings.server.max_calls,
+            {key.id: key.max_calls for key in settings.keys if key.max_calls},
+            settings.limits.calls_per_tenant,
         )
+        self._guard = Guard(
+            Strangers(settings.limits.max_waiting), lambda why: metrics.connections_cut.labels(why).inc()
+        )
+        self._turnstile = Turnstile(settings.limits.connections_per_second, time.monotonic)
         self._sessions: set[Session] = set()
         self._nobody = asyncio.Event()
         """Set while no stream is open."""
         self._nobody.set()
+        self._drain_s: float = settings.server.drain_s
         self._draining = asyncio.Event()
         self._hurry = asyncio.Event()
         self._services: Services
@@ -103,6 +125,16 @@ class Server:
         self._draining.set()
 
     @property
+    def is_draining(self) -> bool:
+        """Whether it has been told to go."""
+        return self._draining.is_set()
+
+    @property
+    def registry(self) -> CollectorRegistry:
+        """The figures of this process."""
+        return self._metrics.registry
+
+    @property
     def card(self) -> ModelCard:
         """The card of the model that judges."""
         return self._model.card
@@ -116,6 +148,10 @@ class Server:
             return "starting"
         if self._admission.full:
             return f"full: {self._settings.server.max_calls} calls"
+        if self._bus.strained:
+            return "outbox: its disk fails and memory fills; the log says more"
+        if self._admission.overloaded:
+            return "overloaded: it has too much to do with the calls it has"
         return READY
 
     async def run(self) -> None:
@@ -129,24 +165,34 @@ class Server:
         server = self._settings.server
         async with AsyncExitStack() as stack:
             admin = Admin(self._metrics.registry, lambda: self.readiness)
-            admin_listener = await _bound(admin.listen(server.host, server.admin_port), server.host, server.admin_port)
+            admin_host = server.admin_host or server.host
+            admin_listener = await bound(admin.listen(admin_host, server.admin_port), admin_host, server.admin_port)
             stack.push_async_callback(_shut, admin_listener)
             self.admin_port = _port(admin_listener)
             batcher = Batcher(self._model)
             stack.push_async_callback(batcher.close)
             self._services = self._make_services(batcher)
             self._listener = listener = WebSocketListener(
-                self._settings, self._doors, self._tls, self._metrics, self._serve
+                self._settings,
+                self._doors,
+                self._tls.context,
+                self._metrics,
+                self._serve,
+                guard=self._guard,
+                new_pacer=self._new_pacer,
+                turnstile=self._turnstile,
             )
-            await _bound(listener.listen(), server.host, server.port)
+            await bound(listener.listen(), server.host, server.port)
             stack.push_async_callback(listener.close)
             self.port = listener.port
             await self._listen_for_audiosocket(stack)
-            watch = Watch(self._settings.audio, self._sessions, self._metrics)
+            watch = Watch(self._services, self._sessions)
+            Vitals(self._services, self._sessions, lambda: self.readiness == READY, watch.recent_lag)
             async with asyncio.TaskGroup() as background:
                 tasks = [
-                    background.create_task(_kept_going("bus", self._bus.run), name="bus"),
-                    background.create_task(_kept_going("watch", lambda: watch.run(background)), name="watch"),
+                    background.create_task(kept_going("bus", self._bus.run), name="bus"),
+                    background.create_task(kept_going("watch", lambda: watch.run(background)), name="watch"),
+                    background.create_task(kept_going("certificates", self._tls.run), name="certificates"),
                 ]
                 self._announce()
                 await self._serve_until_drained(listener)
@@ -163,9 +209,11 @@ class Server:
             bus=self._bus,
             metrics=self._metrics,
             admission=self._admission,
+            shedding=Shedding(self._settings.limits.shed_lag_ms, self._settings.limits.shed_queue_ms),
             new_session_id=lambda: event_id(secrets.token_hex(16), "session", "", 0, time.time_ns() // 1_000_000),
             wall_s=time.time,
             monotonic_s=time.monotonic,
+            traces=self._traces,
         )
 
     async def _listen_for_audiosocket(self, stack: AsyncExitStack) -> None:
@@ -173,10 +221,14 @@ class Server:
         if not settings.port:
             return
         host = settings.host or self._settings.server.host
-        listener = TcpListener(self._handle_audiosocket)
-        await _bound(listener.listen(host, settings.port), host, settings.port)
+        listener = TcpListener(self._handle_audiosocket, guard=self._guard, new_pacer=self._new_pacer)
+        tls = self._tls.context if settings.tls else None
+        await bound(listener.listen(host, settings.port, tls), host, settings.port)
         stack.push_async_callback(listener.close)
         self.audiosocket_port = listener.port
+
+    def _new_pacer(self) -> Pacer:
+        return Pacer(self._settings.limits, self._metrics, time.monotonic)
 
     def _announce(self) -> None:
         card = self._model.card
@@ -185,10 +237,10 @@ class Server:
             "listening",
             version=__version__,
             node=settings.node,
-            url=f"{'wss' if self._tls else 'ws'}://{settings.server.host}:{self.port}",
+            url=f"{'wss' if self._tls.context else 'ws'}://{settings.server.host}:{self.port}",
             paths=sorted(PATHS),
             audiosocket=self.audiosocket_port or "off",
-            admin=f"http://{settings.server.host}:{self.admin_port}",
+            admin=f"http://{settings.server.admin_host or settings.server.host}:{self.admin_port}",
             model=f"{card.name} {card.version}",
             analyse=[str(role) for role in settings.emotion.analyse],
             lawful_basis=settings.emotion.lawful_basis,
@@ -198,9 +250,13 @@ class Server:
 
     async def _handle_audiosocket(self, peer: TcpPeer) -> None:
         """Serve one AudioSocket connection, if its address may connect."""
-        decision = self._doors.knock_by_audiosocket(peer.address, time.monotonic())
+        certificate = peer.certificate
+        decision = self._doors.knock_by_audiosocket(peer.address, time.monotonic(), certificate)
         if isinstance(decision, Refusal):
-            count_refusal(self._metrics, decision, audiosocket.NAME)
+            shown = certificate.fingerprint if certificate else None
+            count_refusal(self._metrics, decision, audiosocket.NAME, certificate=shown)
+        elif not await self._turnstile.enter():
+            self._guard.cut_off("storm")
         else:
             await self._serve(peer, self._audiosocket_reader(), decision)
 
@@ -223,7 +279,7 @@ class Server:
         """Wait for the signal, then for the calls, and at the limit end them in an orderly way."""
         await self._draining.wait()
         self._admission.drain()
-        limit_s = self._settings.server.drain_s
+        limit_s = self._drain_s
         log.info("draining", calls=self._admission.active, limit_s=limit_s)
         await self._bus.announce(Status.DRAINING)
         ended = asyncio.create_task(self._admission.wait_empty(), name="until no call")
@@ -251,29 +307,20 @@ class Server:
         hurried.cancel()
 
 
-async def _kept_going(what: str, work: Callable[[], Awaitable[None]]) -> None:
-    """Run work that must not end. A defect in it is logged whole and it is begun again: no call may fall with it."""
-    while True:
-        try:
-            await work()
-        except Exception:
-            log.exception("background work failed; beginning it again", what=what)
-        await asyncio.sleep(1)
-
-
-async def _bound(listening: Awaitable[_T], host: str, port: int) -> _T:
-    try:
-        return await listening
-    except OSError as problem:
-        raise ServeError(
-            f"cannot listen on {host}:{port}: {os.strerror(problem.errno) if problem.errno else problem}; is another "
-            "streamer running? Choose other ports with --port and --admin-port"
-        ) from problem
-
-
 @asynccontextmanager
-async def node(settings: Settings) -> AsyncIterator[Server]:
+async def node(
+    settings: Settings, make: Callable[..., Server] | None = None, share: Share | None = None
+) -> AsyncIterator[Server]:
     """Open everything a node needs, model first: a server without a model must not come up.
+
+    Parameters
+    ----------
+    settings
+        The configuration.
+    make
+        Makes the server; None = one that is a node by itself.
+    share
+        This process's share in the bus, where it is a worker.
 
     Raises
     ------
@@ -286,11 +333,23 @@ async def node(settings: Settings) -> AsyncIterator[Server]:
         log.warning(model.card.restriction)
     warm_up(model)
     metrics = Metrics(CollectorRegistry())
-    bus = await Bus.open(settings, metrics)
+    traces = open_traces(settings)
+    bus = await Bus.open(settings, metrics, share)
     try:
-        yield Server(settings, model, bus, metrics)
+        in_force = settings if share is None else share.in_force
+        if in_force is not None:
+            await _say_what_is_in_force(in_force, model.card)
+        yield (make or Server)(settings, model, bus, metrics, traces)
     finally:
         await bus.close()
+        await traces.close()
+
+
+async def _say_what_is_in_force(settings: Settings, card: ModelCard) -> None:
+    line = audit.in_force(settings, card, __version__)
+    if settings.privacy.audit_file:
+        await asyncio.to_thread(audit.append, settings.privacy.audit_file, line, rfc3339(time.time()))
+    log.info(audit.EVENT, **line)
 
 
 def _port(listener: Listener) -> int:

@@ -9,28 +9,29 @@ of a dialect go further than its stream.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
 import structlog
 from streamer_client.events import CallRef
+from structlog.contextvars import bind_contextvars
 
 from streamer.auth import Pass
 from streamer.bus.topics import call_id, pseudonymise
 from streamer.call import Call, Identity
 from streamer.conversation import MOST_PARTS, Conversation, Services, Tell
+from streamer.liveness import Liveness
+from streamer.loggable import loggable
+from streamer.pacing import TURN
 from streamer.part import Part
+from streamer.refusals import DRAINING, FULL, OF_THE_NODE, why_refused
 from streamer.wire.events import (
-    Audio,
+    BAD_TOKEN,
     Dialect,
     Fault,
-    Gap,
     Message,
-    Pause,
     Reply,
-    Resume,
     Start,
     Stop,
     WireEvent,
@@ -43,12 +44,9 @@ SEND_TIMEOUT_S = 5.0
 PARTING_S = 5.0
 """How long a platform that wants to close the stream itself may take for it."""
 
-DRAINING = Fault("draining", "this server is going down; connect again, another will answer", close_code=1001)
-FULL = Fault("full", "this server carries as many calls as it may (server.max_calls); try again or another", 1013)
 CROWDED = Fault("too_many_parts", f"{MOST_PARTS} streams carry this call already; open one for each party")
 OUR_FAULT = Fault("internal", "our fault; the server's log says more", close_code=1011)
 
-_NUMBER = re.compile(r"\+?\d(?:[ ().\-/]*\d){6,}")
 _T = TypeVar("_T")
 
 log = structlog.get_logger()
@@ -67,6 +65,10 @@ class Peer(Protocol):
 
     async def close(self, code: int, reason: str) -> None:
         """Close the stream; a second time changes nothing."""
+        ...
+
+    def settle(self) -> None:
+        """Take note that the stream carries a call now: it is not cut off to make room for others."""
         ...
 
 
@@ -96,7 +98,8 @@ class Session:
         self.opened_s = services.monotonic_s()
         self.heard_s = self.opened_s
         """Monotonic time of the last audio, announced gap or pause, or of the opening."""
-        self._stalled = False
+        self._stalled_from_s: float | None = None
+        """When the last audio came before it stopped coming; None while it comes."""
         self._expired = False
         """The end has begun, from our side or the peer's."""
         self._conversation: Conversation | None = None
@@ -110,10 +113,13 @@ class Session:
         self._read = asyncio.Event()
         """Set once nothing more is read that could belong to the call."""
         self._peer_reads = True
+        self._liveness = Liveness()
         self._log = log.bind(session=self.session_id, dialect=dialect.name, tenant=admitted.tenant)
 
     async def run(self) -> None:
         """Serve the stream until either side ends it; a part that leaves last also until its call is over."""
+        # What others log in this task, dialects and libraries, has its names too. One stream has one task.
+        bind_contextvars(session=self.session_id, dialect=self._dialect.name, tenant=self._admitted.tenant)
         try:
             await self._listen()
         except Exception:
@@ -133,7 +139,7 @@ class Session:
         self._expired = True
         self._reason, self._last_word, self._said_last_word = reason, fault, True
         self._its.metrics.protocol_faults.labels(fault.code).inc()
-        self._log.warning("stream ended by the server", code=fault.code, message=_loggable(fault.message))
+        self._log.warning("stream ended by the server", code=fault.code, message=loggable(fault.message))
         for message in self._asked(self._dialect.fault, fault):
             await self._send(message)
         if self._dialect.peer_closes:
@@ -144,33 +150,53 @@ class Session:
         await self._peer.close(fault.close_code, fault.code)
 
     @property
+    def is_ending(self) -> bool:
+        """Whether its end has begun, from either side."""
+        return self._expired
+
+    @property
     def paused(self) -> bool:
         """Whether this stream has said that it sends nothing for a while; others of its call may go on."""
         return self._part is not None and self._part.paused
 
+    @property
+    def stalled(self) -> bool:
+        """Whether no audio comes just now, though it should."""
+        return self._stalled_from_s is not None and not (self.paused or self._expired)
+
     def notice_stall(self, now_s: float, after_s: float) -> None:
         """Say when the audio of a call stops coming, and when it comes again."""
-        if self._part is None or self.paused or self._expired:
+        if self._conversation is None or self.paused or self._expired:
             return
         silent_s = now_s - self.heard_s
-        if silent_s > after_s and not self._stalled:
-            self._stalled = True
+        if silent_s > after_s and self._stalled_from_s is None:
+            self._stalled_from_s = self.heard_s
             self._its.metrics.stalls.inc()
+            self._conversation.note_stall(started=True)
             self._log.warning("stall started: no audio comes", for_s=round(silent_s, 1))
-        elif silent_s <= after_s and self._stalled:
-            self._stalled = False
-            self._log.info("stall recovered")
+        elif silent_s <= after_s and self._stalled_from_s is not None:
+            lasted_s = self.heard_s - self._stalled_from_s
+            self._stalled_from_s = None
+            self._conversation.note_stall(started=False)
+            self._log.info("stall recovered", lasted_s=round(lasted_s, 1))
 
     async def _listen(self) -> None:
         async for message in self._peer.messages():
-            if not await self._take(self._understood(message)):
+            events = self._understood(message)
+            flaw = self._liveness.flaw(message, events, self._its.monotonic_s())
+            if flaw is not None and not self._expired:
+                self._fail(flaw)
+                return
+            if not await self._take(events):
                 return
         if not self._expired:  # else it was we who closed
             await self._take(self._asked(self._dialect.closed))
 
     async def _take(self, events: list[WireEvent]) -> bool:
         """Work through what a message meant; False once the stream is at its end."""
-        for event in events:
+        for count, event in enumerate(events, 1):
+            if count % TURN == 0:
+                await asyncio.sleep(0)  # one read of a TCP stream may hold thousands
             match event:
                 case Reply():
                     await self._send(event.message)
@@ -194,7 +220,9 @@ class Session:
     async def _begin(self, start: Start) -> bool:
         """Let the stream join its call, or admit a new one; True if the stream must end instead."""
         its = self._its
+        self._tell_token(right=True)
         ref = self._named(start)
+        bind_contextvars(call=ref.id)
         conversation = its.conversations.to_join(ref) if start.is_part else None
         if conversation is not None:
             part = conversation.join(start, ref.labels)
@@ -202,17 +230,22 @@ class Session:
                 self._fail(CROWDED)
                 return True
         else:
-            slot = its.admission.acquire(self._admitted.key_id)
+            slot = its.admission.acquire(self._admitted.key_id, self._admitted.tenant)
             if slot is None:
-                self._fail(self._why_refused())
+                fault = why_refused(its.admission, self._admitted)
+                if fault.code == "overloaded":
+                    its.metrics.shed.labels("call").inc()
+                self._fail(fault)
                 return True
             identity = Identity(call=ref, session_id=self.session_id, source=f"/nodes/{its.settings.node}")
             conversation = Conversation(start, identity, slot, its)
             part = conversation.call.first
         self._tell = self._hand_over if start.wants_events else None
         self._conversation, self._part, self.call = conversation, part, conversation.call
+        self._peer.settle()
         self.session_id = conversation.session_id
         self._log = self._log.bind(session=self.session_id, call=ref.id)
+        bind_contextvars(session=self.session_id)
         # Before the disk is asked: some platforms give up on a call whose answer takes long.
         for message in self._asked(self._dialect.ready, self.session_id, self.call.analysed):
             await self._send(message)
@@ -229,34 +262,32 @@ class Session:
             labels={pseudonymise(name, salt): pseudonymise(value, salt) for name, value in start.labels.items()},
         )
 
-    def _why_refused(self) -> Fault:
-        admission = self._its.admission
-        if admission.draining:
-            return DRAINING
-        if admission.full:
-            return FULL
-        key = self._admitted.key_id
-        most = admission.limit_of(key)
-        return Fault("full", f"the key {key!r} has as many calls as it may (max_calls = {most}); try again later", 1013)
-
     async def _feed(self, event: WireEvent) -> bool:
         """Hand an event to the call; False if the stream cannot go on."""
         if self._conversation is None or self._part is None:
             # A dialect never lets this happen; a broken one must not look like silence.
             self._fail(Fault("not_started", f"got {type(event).__name__.lower()} before the call was started"))
             return False
-        if isinstance(event, Audio | Gap | Pause | Resume):
-            self.heard_s = self._its.monotonic_s()  # the sender is there and accounts for its silence
+        if self._liveness.is_sign(event, self._part.start):
+            self.heard_s = self._its.monotonic_s()
         fault = await self._conversation.receive(event, self._part, self._tell)
         if fault is not None:
             self._fail(fault)
         return fault is None
 
+    def _tell_token(self, *, right: bool) -> None:
+        """Tell who let the stream in on trust what became of its secret."""
+        if self._admitted.on_trust is not None:
+            self._admitted.on_trust(right, self._its.monotonic_s())
+
     def _fail(self, fault: Fault) -> None:
-        self._reason = "error" if fault.code not in {"full", "draining"} else fault.code
+        self._reason = "error" if fault.code not in OF_THE_NODE else fault.code
         self._last_word = fault
         self._its.metrics.protocol_faults.labels(fault.code).inc()
-        self._log.warning("stream refused", code=fault.code, message=_loggable(fault.message))
+        if fault.code == BAD_TOKEN:
+            self._its.metrics.auth_failures.labels("token").inc()
+            self._tell_token(right=False)
+        self._log.warning("stream refused", code=fault.code, message=loggable(fault.message))
 
     async def _finish(self) -> None:
         """Judge what is left, say goodbye, and see the call to its end if this stream was its last.
@@ -341,8 +372,3 @@ class Session:
         except TimeoutError:
             self._peer_reads = False
             self._log.warning("peer does not read; it gets no more messages, the bus has every event")
-
-
-def _loggable(message: str) -> str:
-    """Return a fault's words without what may be a telephone number in what the peer sent; it alone gets it back."""
-    return _NUMBER.sub("<number>", message)

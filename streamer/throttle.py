@@ -32,12 +32,25 @@ class Throttle:
 
     def __init__(self, per_minute: int) -> None:
         self._per_minute = per_minute
+        self._proved: OrderedDict[str, None] = OrderedDict()
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
         """Address to what is left of its tokens, and when that was so."""
 
     def holds_back(self, address: str, now_s: float) -> bool:
         """Whether an address has no failure left, so that it is not worth looking at what it presents."""
-        return self._left(_whose(address), now_s) < 1
+        whose = _whose(address)
+        return whose not in self._proved and self._left(whose, now_s) < 1
+
+    def proved(self, address: str) -> None:
+        """Never hold an address back again from which a right credential came.
+
+        For addresses that many share: there, the failures of one must not lock out the other.
+        """
+        whose = _whose(address)
+        self._proved[whose] = None
+        self._proved.move_to_end(whose)
+        while len(self._proved) > MAX_ADDRESSES:
+            self._proved.popitem(last=False)
 
     def failed(self, address: str, now_s: float) -> bool:
         """Count a failure of an address; True if it was the last that it had."""

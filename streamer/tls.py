@@ -1,22 +1,39 @@
-"""TLS of the WebSocket listener, and who a client's certificate says it is.
+"""TLS of the listeners, and who a client's certificate says it is.
 
-Made once, when the server starts; every error names the file and what is wrong with it. This file must never accept
-a certificate that the configured authorities did not sign, and never ask anybody for a password.
+The files are read at the start and again whenever they change: a new handshake uses what lies there now, a call that
+is on keeps what it has. This file must never accept a certificate that the configured authorities did not sign, and
+never let a file that came out wrong replace one that works.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import ssl
+import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Self
+
+import structlog
 
 from streamer.auth import Certificate
 from streamer.config import ConfigError, ServerSettings
+from streamer.handshakes import Handshakes, WatchedObject
+from streamer.metrics import Metrics
+from streamer.pem import PemError, PemFile, expires_s, load_pair, trust
+
+LOOK_S: Final = 10.0
+"""Between two looks at the files."""
+SOON_S: Final = 30 * 86_400.0
+"""A certificate that runs out within this time is warned of."""
+_REMIND_S: Final = 86_400.0
+
+log = structlog.get_logger()
 
 
 def server_context(server: ServerSettings) -> ssl.SSLContext | None:
-    """Return what the listener does TLS with; None where the configuration names no certificate.
+    """Return what a listener does TLS with; None where the configuration names no certificate.
 
     TLS 1.2 or newer. With `tls_client_ca_file` a client without a certificate of these authorities gets no connection.
 
@@ -25,42 +42,145 @@ def server_context(server: ServerSettings) -> ssl.SSLContext | None:
     ConfigError
         A file cannot be read, is none of its kind, or the key is another certificate's.
     """
-    if not server.tls_cert_file:
-        return None
+    return _read(server)[0] if server.tls_cert_file else None
+
+
+def _read(server: ServerSettings) -> tuple[ssl.SSLContext, float]:
+    """Read the files; return also when the first of the chain's certificates runs out (seconds since the epoch)."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    key_name = "tls_key_file" if server.tls_key_file else "tls_cert_file"
-    key_file = server.tls_key_file or server.tls_cert_file
-    _expect("tls_cert_file", server.tls_cert_file, "CERTIFICATE-----", "a certificate")
-    _expect(key_name, key_file, "PRIVATE KEY-----", "a private key")
-
-    def password() -> str:
-        raise ConfigError(
-            f"server.{key_name}: the key in {key_file} is encrypted; give one that is not, for this server's eyes"
-        )
-
+    context.sslobject_class = WatchedObject
+    cert = PemFile("server.tls_cert_file", server.tls_cert_file)
+    key = PemFile("server.tls_key_file", server.tls_key_file) if server.tls_key_file else cert
     try:
-        context.load_cert_chain(server.tls_cert_file, key_file, password=password)
-    except ssl.SSLError as problem:
-        if problem.reason == "KEY_VALUES_MISMATCH":
-            raise ConfigError(
-                f"server.{key_name}: the key in {key_file} is not that of the certificate in {server.tls_cert_file}"
-            ) from problem
-        raise ConfigError(
-            f"server.tls_cert_file, server.{key_name}: {server.tls_cert_file} and {key_file} cannot be used: "
-            f"{problem.reason or 'one of them is damaged'}"
-        ) from problem
-    if server.tls_client_ca_file:
-        _expect("tls_client_ca_file", server.tls_client_ca_file, "CERTIFICATE-----", "a certificate")
+        load_pair(context, cert, key)
+        if server.tls_client_ca_file:
+            trust(context, PemFile("server.tls_client_ca_file", server.tls_client_ca_file))
+            context.verify_mode = ssl.CERT_REQUIRED
+        return context, expires_s(cert)
+    except PemError as problem:
+        raise ConfigError(str(problem)) from problem
+
+
+class CurrentContext(ssl.SSLContext):
+    """A context that does each handshake as another one would: the one in force at that moment.
+
+    A listener is bound to its context once. Loading new files into that one would leave authorities in it that are
+    trusted no more, and sessions that were opened under them.
+    """
+
+    current: ssl.SSLContext
+    handshakes: Handshakes
+
+    def __new__(cls, current: ssl.SSLContext, handshakes: Handshakes) -> Self:
+        """Make one of another, which may be replaced later."""
+        self = super().__new__(cls, ssl.PROTOCOL_TLS_SERVER)
+        self.current = current
+        self.handshakes = handshakes
+        return self
+
+    def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:  # noqa: ANN401 - as the one in force takes them
+        """Begin a handshake by the context in force."""
+        found = self.current.wrap_bio(*args, **kwargs)
+        if isinstance(found, WatchedObject):
+            found.handshakes = self.handshakes
+        return found
+
+
+class ServerTls:
+    """The listeners' TLS, kept up to date with the files.
+
+    Parameters
+    ----------
+    server
+        Which files.
+    metrics
+        Where failed handshakes are counted and the certificate's end is shown.
+    wall_s, monotonic_s
+        The time since the epoch, and one that never goes back, in seconds.
+
+    Raises
+    ------
+    ConfigError
+        As :func:`server_context`.
+    """
+
+    def __init__(
+        self,
+        server: ServerSettings,
+        metrics: Metrics,
+        *,
+        wall_s: Callable[[], float] = time.time,
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._server = server
+        self._metrics = metrics
+        self._wall_s = wall_s
+        self.context: CurrentContext | None = None
+        """What a listener is given; None where the configuration names no certificate."""
+        self._expires_s = 0.0
+        self._reminded_s = 0.0
+        self._files = self._looks()
+        if server.tls_cert_file:
+            current, self._expires_s = _read(server)
+            self.context = CurrentContext(current, Handshakes(metrics, monotonic_s))
+            self._tell_expiry()
+
+    async def run(self) -> None:
+        """Look after the files until cancelled, whether there are any or not."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            await asyncio.to_thread(self.look)
+
+    def look(self) -> None:
+        """Use the files anew if they have changed; blocking. What came out wrong is logged once and changes nothing."""
+        if self.context is None:
+            return
+        files = self._looks()
+        if files == self._files:
+            self._tell_expiry()
+            return
+        # Remembered before they are read: what is written in the meantime is a change at the next look.
+        self._files = files
         try:
-            context.load_verify_locations(server.tls_client_ca_file)
-        except ssl.SSLError as problem:
-            raise ConfigError(
-                f"server.tls_client_ca_file: {server.tls_client_ca_file} holds a certificate that cannot be read: "
-                f"{problem.reason or 'it is damaged'}"
-            ) from problem
-        context.verify_mode = ssl.CERT_REQUIRED
-    return context
+            self.context.current, self._expires_s = _read(self._server)
+        except ConfigError as problem:
+            self._metrics.tls_reloads.labels("failed").inc()
+            said = "TLS files changed, but cannot be used; the former ones stay in force"
+            log.error(said, problem=str(problem))  # noqa: TRY400 - said in words, without a traceback
+            return
+        self._metrics.tls_reloads.labels("done").inc()
+        log.info("TLS files changed; new connections use them")
+        self._reminded_s = 0.0
+        self._tell_expiry()
+
+    def _looks(self) -> tuple[object, ...]:
+        """Return what tells one state of the files from another: cheaper than reading keys every few seconds."""
+        server = self._server
+        paths = (server.tls_cert_file, server.tls_key_file, server.tls_client_ca_file)
+        return tuple(_look(Path(path)) for path in paths if path)
+
+    def _tell_expiry(self) -> None:
+        """Show when the certificate runs out; warn of it once a day when that is soon."""
+        self._metrics.certificate_expiry.set(self._expires_s)
+        now_s = self._wall_s()
+        left_s = self._expires_s - now_s
+        if left_s < SOON_S and now_s - self._reminded_s >= _REMIND_S:
+            self._reminded_s = now_s
+            log.warning(
+                "the TLS certificate runs out soon" if left_s > 0 else "the TLS certificate has run out",
+                days_left=int(left_s // 86_400),
+                file=self._server.tls_cert_file,
+                do="renew it in place; no restart is needed",
+            )
+
+
+def _look(path: Path) -> object:
+    try:
+        found = path.stat()
+    except OSError as problem:
+        return problem.errno
+    return found.st_mtime_ns, found.st_size, found.st_ino, found.st_dev
 
 
 def client_certificate(connection: ssl.SSLObject | None) -> Certificate | None:
@@ -72,13 +192,3 @@ def client_certificate(connection: ssl.SSLObject | None) -> Certificate | None:
     subject: Any = (connection.getpeercert() or {}).get("subject", ())
     names = [str(value) for part in subject for kind, value in part if kind == "commonName"]
     return Certificate(hashlib.sha256(encoded).hexdigest(), names[0] if len(names) == 1 else "")
-
-
-def _expect(name: str, path: str, mark: str, what: str) -> None:
-    """Refuse a file in which there is nothing of the kind; the TLS library's own words do not tell which file it is."""
-    try:
-        content = Path(path).read_text(encoding="utf-8", errors="replace")
-    except OSError as problem:
-        raise ConfigError(f"server.{name}: cannot read {path}: {problem.strerror}") from problem
-    if mark not in content:
-        raise ConfigError(f"server.{name}: {path} holds no {what.removeprefix('a ')} in PEM (-----BEGIN ...-----)")

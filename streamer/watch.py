@@ -1,6 +1,7 @@
-"""The watch over what nobody sends a message about: streams that fell silent, and the event loop's own lag.
+"""The watch over what nobody sends a message about: streams that fell silent, and a node that has too much to do.
 
-This file must never end a stream that is paused, and never let a defect in ending one reach another.
+It looks, and does what the look asks for: ends a stream, sheds load (`shedding` says when). This file must never end a
+stream that is paused, and never let a defect in ending one reach another.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from typing import Final
 
 import structlog
 
-from streamer.config import AudioSettings
-from streamer.metrics import Metrics
+from streamer.conversation import Services
 from streamer.session import Session
+from streamer.shedding import Level
+from streamer.vitals import RecentMaximum
 from streamer.wire.events import Fault
 
 WATCH_S: Final = 0.25
@@ -22,6 +24,12 @@ WATCH_S: Final = 0.25
 START_WITHIN_S: Final = 15.0
 """A connection that has not started a call by then is closed."""
 NO_START: Final = Fault("no_start", f"no call was started within {START_WITHIN_S:g} s; send start first")
+
+_SAID: Final = {
+    Level.ALL: "load is back to normal; everything is done again",
+    Level.NO_PARTIALS: "overloaded: no partial verdicts for now; calls and final verdicts are not affected",
+    Level.NO_CALLS: "overloaded: new calls are refused for now (1013); those that are live keep their final verdicts",
+}
 
 log = structlog.get_logger()
 
@@ -31,18 +39,18 @@ class Watch:
 
     Parameters
     ----------
-    audio
-        How long a stream may be silent.
+    services
+        What the streams share; what is shed is set here.
     sessions
         The open streams; looked at anew each time.
-    metrics
-        Where the loop's lag is shown.
     """
 
-    def __init__(self, audio: AudioSettings, sessions: Collection[Session], metrics: Metrics) -> None:
-        self._audio = audio
+    def __init__(self, services: Services, sessions: Collection[Session]) -> None:
+        self._its = services
+        self._audio = services.settings.audio
         self._sessions = sessions
-        self._metrics = metrics
+        self.recent_lag = RecentMaximum()
+        """Of the event loop, in s."""
 
     async def run(self, endings: asyncio.TaskGroup) -> None:
         """Look until cancelled.
@@ -56,9 +64,39 @@ class Watch:
             before_s = time.monotonic()
             await asyncio.sleep(WATCH_S)
             now_s = time.monotonic()
-            self._metrics.event_loop_lag.observe(max(0.0, now_s - before_s - WATCH_S))
+            lag_s = max(0.0, now_s - before_s - WATCH_S)
+            self._its.metrics.event_loop_lag.observe(lag_s)
+            self.recent_lag.add(lag_s, now_s)
+            self.shed(now_s, lag_s)
             for session in self._sessions:
                 self._look_at(session, now_s, endings)
+
+    def shed(self, now_s: float, lag_s: float) -> None:
+        """Do less, or more again, if it is time for that; say so once.
+
+        Parameters
+        ----------
+        now_s
+            On a clock that never goes back.
+        lag_s
+            How late the loop has just run something that was due.
+        """
+        its = self._its
+        before, queue_s = its.shedding.level, its.batcher.waited_s
+        level = its.shedding.look(now_s, lag_s, queue_s)
+        # An outbox that is about to lose final events says so itself; it must not be given more.
+        its.admission.overloaded = level is Level.NO_CALLS or its.bus.strained
+        if level is before:
+            return
+        its.metrics.shedding_level.set(level)
+        say = log.warning if level else log.info
+        say(
+            _SAID[level],
+            level=int(level),
+            lag_ms=round(its.shedding.lag_s * 1000),
+            queue_ms=round(queue_s * 1000),
+            calls=its.admission.active,
+        )
 
     def _look_at(self, session: Session, now_s: float, endings: asyncio.TaskGroup) -> None:
         session.notice_stall(now_s, self._audio.stall_ms / 1000)
@@ -68,7 +106,7 @@ class Watch:
             idle_s = self._audio.idle_s
             due = now_s - session.heard_s > idle_s and not session.paused
             fault = Fault("idle", f"no audio for {idle_s:g} s (audio.idle_s); send pause to hold a call")
-        if due:
+        if due and not session.is_ending:
             endings.create_task(expire(session, "idle", fault), name=f"expire {session.session_id}")
 
 
@@ -77,4 +115,5 @@ async def expire(session: Session, reason: str, fault: Fault) -> None:
     try:
         await session.expire(reason, fault)
     except Exception:
-        log.exception("a stream could not be ended", session=session.session_id, reason=reason)
+        call = session.call.identity.call.id if session.call else None
+        log.exception("a stream could not be ended", session=session.session_id, call=call, reason=reason)

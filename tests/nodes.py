@@ -13,6 +13,7 @@ from websockets.asyncio.client import ClientConnection
 
 from streamer.config import load
 from streamer.server import Server, node
+from streamer.shedding import Level
 
 START = json.dumps(
     {
@@ -79,3 +80,9 @@ async def readyz(server: Server) -> str:
 
 async def send_stop(socket: ClientConnection) -> None:
     await socket.send('{"type":"stop"}')
+
+
+def overload(server: Server, level: Level) -> None:
+    """Have it shed so much, as if it had too much to do; the watch leaves it so for some seconds."""
+    server._services.shedding.level = level
+    server._admission.overloaded = level is Level.NO_CALLS

@@ -23,6 +23,7 @@ from streamer.emotion.model import EmotionModel
 from streamer.limits import Admission
 from streamer.metrics import Metrics
 from streamer.session import Services
+from streamer.shedding import Shedding
 from streamer.wire.events import Fault, Message, Reply, Start, Stop, WireEvent
 from streamer.wire.native import Native
 
@@ -44,6 +45,7 @@ class ListPeer:
         self.says = list(says)
         self.heard: list[dict[str, Any]] = []
         self.closed: tuple[int, str] | None = None
+        self.settled = False
         self._reads = reads
         self._stays = stays
         self._gone = asyncio.Event()
@@ -72,6 +74,9 @@ class ListPeer:
         if self.closed is None:
             self.closed = (code, reason)
         self._gone.set()
+
+    def settle(self) -> None:
+        self.settled = True
 
     def kinds(self) -> list[str]:
         return [message["type"] for message in self.heard]
@@ -191,6 +196,7 @@ async def served(model: EmotionModel, folder: Path) -> AsyncIterator[Callable[..
         max_calls: int = 10,
         *,
         of_key: dict[str, int] | None = None,
+        of_tenant: dict[str, int] | None = None,
         clock: Callable[[], float] | None = None,
         **flags: Any,
     ) -> Services:
@@ -205,7 +211,8 @@ async def served(model: EmotionModel, folder: Path) -> AsyncIterator[Callable[..
             batcher=batcher,
             bus=bus,
             metrics=metrics,
-            admission=Admission(max_calls, of_key),
+            admission=Admission(max_calls, of_key, of_tenant),
+            shedding=Shedding(settings.limits.shed_lag_ms, settings.limits.shed_queue_ms),
             new_session_id=lambda: next(ids),
             wall_s=lambda: 1_800_000_000.0,
             monotonic_s=clock or asyncio.get_running_loop().time,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.parser import text_string_to_metric_families
 
-from streamer.admin import READY, Admin
+from streamer.admin import MOST_ASKING, READY, Admin
 
 
 async def get(port: int, path: str) -> tuple[int, str]:
@@ -51,3 +52,13 @@ async def test_anything_else_is_not_found(served) -> None:
     status, body = await get(served[0], "/etc/passwd")
     assert status == 404
     assert "/readyz" in body
+
+
+async def test_who_asks_nothing_makes_room_for_who_does(served) -> None:
+    port, _ = served
+    silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(MOST_ASKING)]
+    assert await get(port, "/livez") == (200, "live\n")
+    with suppress(ConnectionResetError):
+        assert await silent[0][0].read() == b""
+    for _, writer in silent:
+        writer.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -44,7 +45,7 @@ def test_without_a_command_there_is_help_and_the_version_is_told(tmp_path: Path)
         (["serve", "--model", "nowhere"], 1, "nowhere"),
         (["serve", "--analyse", "agent"], 1, "lawful_basis"),
         (["serve", "--analyse", "boss"], 1, "emotion.analyse"),
-        (["serve", "--workers", "2"], 1, "server.workers"),
+        (["serve", "--workers", "0"], 1, "server.workers"),
         (["serve", "--prot", "1"], 2, "--prot"),
         (["serve", "--port", "x"], 2, "--port"),
         (["nonsense"], 2, "nonsense"),
@@ -80,6 +81,17 @@ def test_check_fails_when_something_is_wrong_and_shows_the_settings(tmp_path: Pa
     assert 'url = "mqtt://127.0.0.1:1"' in done.stdout
     assert "WRONG  broker" in done.stdout
     assert "ok     model" in done.stdout
+
+
+def test_check_speaks_to_machines_too_and_fails_alike(tmp_path: Path) -> None:
+    done = streamer("check", "--json", cwd=tmp_path, STREAMER_MQTT_URL="mqtt://127.0.0.1:1")
+    assert done.returncode == 1
+    said = json.loads(done.stdout)
+    assert said["ok"] is False
+    assert {"what": "broker", "level": "wrong"}.items() <= said["checks"][-1].items()
+    both = streamer("check", "--json", "--print", cwd=tmp_path)
+    assert (both.returncode, both.stdout) == (2, "")
+    assert "use one of them" in both.stderr
 
 
 def test_help_is_quick_to_load_neither_model_nor_audio_libraries(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_every_kind_of_setting_can_come_from_the_environment(name, text, expecte
         ('[mqtt]\nversion = "4"\n', "mqtt.version"),
         ('[emotion]\nanalyse = ["boss"]\n', "emotion.analyse"),
         ("[server\n", "not valid TOML"),
-        ("[server]\nworkers = 2\n", "server.workers"),
+        ("[server]\nworkers = 0\n", "server.workers"),
         ("[server]\nopen = true\nrequire_key = true\n", "server.require_key"),
         ('[[keys]]\nid = "a"\n', "'a' needs either secret or secret_file"),
         ('[[keys]]\nid = "a"\nsecret = "s"\n[[keys]]\nid = "a"\nsecret = "s"\n', "'a' stands twice"),
@@ -87,6 +87,7 @@ def test_every_kind_of_setting_can_come_from_the_environment(name, text, expecte
         ('[[keys]]\nid = "a"\ncertificate = "pbx"\n', "server.tls_client_ca_file"),
         ('[server]\ntls_key_file = "k"\n', "server.tls_key_file: is of no use without server.tls_cert_file"),
         ('[server]\ntls_client_ca_file = "c"\n', "server.tls_client_ca_file: is of no use"),
+        ("[dialects.audiosocket]\ntls = true\n", "dialects.audiosocket.tls: there is no TLS without"),
         ("[server]\nauth_failures_per_minute = -1\n", "server.auth_failures_per_minute"),
         ('[server]\norigins = ["*"]\n', "server.origins: '*' is no origin"),
         ('[server]\norigins = ["https://desk.example.com/"]\n', "without a slash at the end"),
@@ -155,6 +156,8 @@ def test_secrets_are_masked_wherever_they_stand(tmp_path: Path) -> None:
     settings = load(path, {}, {})
     assert "hunter2" not in repr(masked(settings))
     assert masked(settings)["keys"][0]["id"] == "a"
+    unsigned = '[dialects.audiohook]\nunsigned_keys = ["hunter2"]\n[[keys]]\nid = "hunter2"\nsecret = "x"\n'
+    assert "hunter2" not in repr(masked(load(write(tmp_path, unsigned), {}, {})))
     assert masked(Settings())["mqtt"]["url"] == "mqtt://127.0.0.1:1883"
 
 
@@ -168,3 +171,13 @@ def test_a_secret_comes_from_its_file_without_the_line_end(tmp_path: Path) -> No
         read_secret("", str(file), "keys: a")
     with pytest.raises(ConfigError, match="keys: a"):
         read_secret("", str(tmp_path / "none"), "keys: a")
+
+
+def test_a_limit_for_a_tenant_that_nobody_has_is_a_mistake_that_is_named() -> None:
+    key = {"id": "crm", "secret": "s", "tenant": "acme"}
+    assert load(None, {}, {"keys": [key], "limits.calls_per_tenant": {"acme": 5, "default": 1}}).limits
+    with pytest.raises(ConfigError, match=r"limits\.calls_per_tenant: .*'acmee'.*acme, default"):
+        load(None, {}, {"keys": [key], "limits.calls_per_tenant": {"acmee": 5}})
+    with pytest.raises(ConfigError, match=r"limits\.calls_per_tenant"):
+        load(None, {}, {"limits.calls_per_tenant": {"default": 0}})
+    assert load(None, {"STREAMER_LIMITS_CALLS_PER_TENANT": "{default = 7}"}, {}).limits.calls_per_tenant["default"] == 7

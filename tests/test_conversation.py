@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator, Callable
 from importlib import resources
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 from numpy.typing import NDArray
+from structlog.testing import capture_logs
 
 from streamer.conversation import MOST_PARTS
 from streamer.emotion.model import EmotionModel, locate
@@ -255,6 +258,78 @@ async def test_an_objection_on_one_part_is_one_of_the_whole_call(services, spoke
     assert gauge(its, "calls_total", dialect="native", outcome="withdrawn") == 1
 
 
+async def test_an_objection_takes_back_what_is_being_judged_at_that_moment(services, spoken, monkeypatch) -> None:
+    its = await services()
+    judging, go_on = threading.Event(), threading.Event()
+    real, judged = its.batcher._model.judge, []
+
+    def judge(*given: Any) -> Any:
+        judged.append(given)
+        judging.set()
+        go_on.wait()
+        return real(*given)
+
+    monkeypatch.setattr(its.batcher, "_model", SimpleNamespace(judge=judge))
+    line = Line(its, begin(), dialect=Native())
+    await line.say(side(spoken, "customer"))
+    await asyncio.to_thread(judging.wait)
+    assert its.batcher.waiting > 0, "one is being judged, others wait"
+    with capture_logs() as logs:
+        await line.say(WITHDRAW)
+        go_on.set()
+        await line.stop()
+        await line.task
+    await its.batcher.close()  # the thread has come to the end of its queue
+    assert (len(judged), its.batcher.waiting) == (1, 0)
+    assert line.utterances == []
+    assert {kind for kind, _ in await pending(its)} == {"clear"}
+    assert [entry["event"] for entry in logs if entry["log_level"] != "info"] == []
+
+
+async def test_an_objection_while_an_event_is_written_to_the_disk_takes_that_back_too(services, spoken) -> None:
+    its = await services()
+    written, go_on = asyncio.Event(), asyncio.Event()
+    real = its.bus.utterance
+
+    async def utterance(*given: Any) -> None:
+        await real(*given)
+        written.set()
+        await go_on.wait()
+
+    its.bus.utterance = utterance
+    line = Line(its, begin(), dialect=Native())
+    await line.say(side(spoken, "customer", 0, 15))
+    await written.wait()
+    with capture_logs() as logs:
+        await line.say(WITHDRAW)
+        go_on.set()
+        await line.stop()
+        await line.task
+    assert line.utterances == [], "the peer hears nothing of it either"
+    assert {kind for kind, _ in await pending(its)} == {"clear"}
+    assert "utterance" not in [entry["event"] for entry in logs]
+
+
+async def test_one_part_objects_while_another_waits_for_room(services, spoken, monkeypatch) -> None:
+    monkeypatch.setattr("streamer.conversation.UNJUDGED", 1)
+    its = await services(audio__join_grace_s=0)
+    go_on = threading.Event()
+    real = its.batcher._model.judge
+    monkeypatch.setattr(its.batcher, "_model", SimpleNamespace(judge=lambda *given: go_on.wait() and real(*given)))
+    customer, agent = await Line.open(its, "customer"), await Line.open(its, "agent")
+    speaking = asyncio.create_task(customer.say(side(spoken, "customer")))
+    while not customer.session._conversation._room.locked():  # noqa: ASYNC110 - a semaphore has no event
+        await asyncio.sleep(0)
+    await agent.say(WITHDRAW)
+    await speaking
+    go_on.set()
+    for line in (customer, agent):
+        await line.stop()
+        await line.task
+    assert customer.utterances == []
+    assert {kind for kind, _ in await pending(its)} == {"clear"}
+
+
 @pytest.mark.parametrize("in_start", [True, False])
 async def test_a_notice_on_one_part_counts_for_the_whole_call(services, spoken, *, in_start: bool) -> None:
     its = await services(emotion__require_notice=True)
@@ -369,3 +444,16 @@ async def test_a_stream_of_its_own_that_ends_leaves_the_state_of_another_of_that
         await line.task
     assert await retained(its) == []
     assert its.bus._states == {}
+
+
+async def test_an_event_is_as_old_as_the_end_of_its_speech(services, spoken) -> None:
+    its = await services(clock=Clock())  # stands still: all that passes is media time
+    peer = ListPeer([start(), *(spoken[at : at + 800].tobytes() for at in range(0, len(spoken), 800)), STOP])
+    await Session(peer, Native(), ADMITTED, its).run()
+    events = [message["event"]["data"]["utterance"] for message in peer.heard if message["type"] == "event"]
+    after_silence = sum(event["cut"] == "silence" for event in events)
+    assert after_silence > 1
+    assert gauge(its, "event_latency_seconds_count") == len(events)
+    hangover_s, chunk_s = 0.4, 0.1
+    assert 0 <= gauge(its, "event_latency_seconds_sum") - after_silence * hangover_s <= len(events) * (chunk_s + 0.02)
+    assert gauge(its, "stage_latency_seconds_count", stage="audio") == len(events)

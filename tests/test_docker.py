@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import typer
 
 from streamer.cli import app
 from streamer.config import load
+from tests.plain_yaml import read_plain_yaml
 
 ROOT = Path(__file__).parents[1]
 DOCKERFILE = (ROOT / "docker" / "Dockerfile").read_text(encoding="utf-8")
@@ -28,46 +28,6 @@ def instructions() -> list[tuple[str, str]]:
 
 def of(name: str) -> list[str]:
     return [rest for instruction, rest in instructions() if instruction == name]
-
-
-def read_plain_yaml(text: str) -> dict[str, Any]:
-    """Read mappings and lists by indentation, with scalars as text: all that compose.yaml uses, and nothing else."""
-    lines = [
-        (len(line) - len(line.lstrip()), line.strip())
-        for line in text.splitlines()
-        if line.strip() and not line.strip().startswith("#")
-    ]
-
-    def scalar(value: str) -> Any:
-        assert value[0] not in "&*!|>{%@`", f"not plain YAML: {value}"
-        return json.loads(value) if value[0] in '["' else value
-
-    def block(at: int, indent: int) -> tuple[Any, int]:
-        if lines[at][1].startswith("- "):
-            items: list[Any] = []
-            while at < len(lines) and lines[at][0] == indent:
-                assert lines[at][1].startswith("- "), lines[at]
-                items.append(scalar(lines[at][1][2:]))
-                at += 1
-            return items, at
-        entries: dict[str, Any] = {}
-        while at < len(lines) and lines[at][0] == indent:
-            found = re.fullmatch(r"([\w-]+):(?: (.+))?", lines[at][1])
-            assert found, f"not plain YAML: {lines[at][1]}"
-            assert found[1] not in entries, f"twice: {found[1]}"
-            at += 1
-            if found[2]:
-                entries[found[1]] = scalar(found[2])
-            elif at < len(lines) and lines[at][0] > indent:
-                entries[found[1]], at = block(at, lines[at][0])
-            else:
-                entries[found[1]] = None
-        assert at == len(lines) or lines[at][0] < indent, f"indented otherwise than its neighbours: {lines[at][1]}"
-        return entries, at
-
-    entries, end = block(0, 0)
-    assert end == len(lines)
-    return dict(entries)
 
 
 @pytest.fixture

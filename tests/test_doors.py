@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from http import HTTPStatus
 from typing import Any
 
@@ -146,7 +147,7 @@ def test_a_header_is_no_other_address() -> None:
 
 
 def test_the_last_failure_that_is_looked_at_says_so() -> None:
-    at = doors(server__host="0.0.0.0", server__auth_failures_per_minute=2)
+    at = doors(server__host="0.0.0.0", server__auth_failures_per_minute=2, keys=[CRM])
     first, last = knock(at), knock(at)
     assert isinstance(first, Refusal)
     assert isinstance(last, Refusal)
@@ -185,6 +186,63 @@ def test_audiosocket_goes_by_the_address_alone_and_its_failures_are_its_own() ->
     assert isinstance(knock(at, authorization=f"Bearer {SECRET}"), Pass)
     assert isinstance(at.knock_by_audiosocket("10.0.0.7", 0), Pass)
     assert reason(at.knock_by_audiosocket(STRANGER, 31)) == "address"
+
+
+def test_a_key_of_audiosocket_needs_a_certificate_for_there_is_no_way_to_show_a_secret() -> None:
+    with pytest.raises(ConfigError, match="'crm' opens audiosocket, which can show no secret"):
+        doors(keys=[CRM | {"dialects": ["audiosocket"]}])
+    at = doors(keys=[PBX | {"dialects": ["audiosocket"]}], **MUTUAL)
+    assert at.knock_by_audiosocket(STRANGER, 0, Certificate("ab" * 32, "pbx.example.com")) == Pass("acme", "pbx")
+
+
+def test_a_port_open_to_others_with_nothing_that_says_who_may_come_is_refused_before_it_is_opened() -> None:
+    with pytest.raises(ConfigError, match=r"server\.host: '0\.0\.0\.0' can be reached from other machines"):
+        doors(server__host="0.0.0.0")
+
+
+PLIVO = {"server__host": "0.0.0.0", "server__auth_failures_per_minute": 3, "dialects__plivo__token": "of-plivo"}
+
+
+def tell(admitted: Pass | Refusal, *, right: bool) -> None:
+    """Say what became of the token of a stream that was let in on trust."""
+    assert isinstance(admitted, Pass)
+    assert admitted.on_trust is not None
+    admitted.on_trust(right, 0)
+
+
+def wrong(at: Doors, address: str, times: int, path: str = "/plivo") -> None:
+    for _ in range(times):
+        admitted = knock(at, path, address=address)
+        tell(admitted, right=False)
+
+
+def test_a_wrong_token_in_a_first_message_counts_against_its_address_on_that_way_only() -> None:
+    at = doors(keys=[CRM], dialects__exotel__auth="token", dialects__exotel__token="of-exotel", **PLIVO)
+    wrong(at, STRANGER, 2)
+    wrong(at, STRANGER, 1, "/exotel")
+    assert knock(at, "/plivo") is THROTTLED
+    assert knock(at, "/exotel") is THROTTLED
+    assert isinstance(knock(at, "/plivo", address="198.51.100.1"), Pass)
+    assert isinstance(knock(at, authorization=f"Bearer {SECRET}"), Pass)
+    assert isinstance(knock(at, "/plivo", now_s=21), Pass)
+
+
+def test_an_address_from_which_a_right_token_came_is_the_platforms_and_never_held_back() -> None:
+    at = doors(**PLIVO)
+    admitted = knock(at, "/plivo")
+    tell(admitted, right=True)
+    wrong(at, STRANGER, 50)
+    assert isinstance(knock(at, "/plivo"), Pass)
+
+
+def test_who_has_shown_a_key_already_is_not_let_in_on_trust() -> None:
+    theirs = Certificate("ab" * 32, "pbx.example.com")
+    at = doors(keys=[PBX], **MUTUAL, **PLIVO)
+    assert knock(at, "/plivo", certificate=theirs) == Pass("acme", "pbx")
+    assert knock(doors(), "/plivo") == Pass("default", "")
+    at = doors(keys=[CRM], dialects__plivo__auth="basic", **PLIVO)
+    shown = "Basic " + base64.b64encode(f"crm:{SECRET}".encode()).decode()
+    assert knock(at, "/plivo", authorization=shown) == Pass("acme", "crm")
 
 
 def test_a_list_of_addresses_that_holds_none_is_said_before_anybody_connects() -> None:

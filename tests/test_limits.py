@@ -139,3 +139,84 @@ def test_a_key_that_is_full_leaves_room_for_others_and_has_it_again_when_a_call_
 def test_a_limit_of_a_key_below_one_is_refused() -> None:
     with pytest.raises(ValueError, match="'crm': max_calls: got 0"):
         Admission(1, {"crm": 0})
+
+
+@settings(deadline=None)
+@given(
+    st.integers(1, 8),
+    st.dictionaries(st.sampled_from(["k1", "k2", "k3"]), st.integers(1, 4)),
+    st.dictionaries(st.sampled_from(["acme", "bank"]), st.integers(1, 4)),
+    st.lists(
+        st.tuples(
+            st.sampled_from(["call", "call", "release", "shed", "recover"]),
+            st.sampled_from([("k1", "acme"), ("k2", "acme"), ("k3", "bank"), ("", "default"), ("", "bank")]),
+            st.integers(0, 20),
+        ),
+        max_size=80,
+    ),
+)
+def test_the_limits_of_node_keys_and_tenants_are_each_exact_whatever_happens(
+    max_calls: int,
+    of_key: dict[str, int],
+    of_tenant: dict[str, int],
+    steps: list[tuple[str, tuple[str, str], int]],
+) -> None:
+    admission = Admission(max_calls, of_key, of_tenant)
+    out: list[tuple[str, str, Slot]] = []
+    every: list[Slot] = []
+    for step, (key, tenant), which in steps:
+        if step == "release":
+            if every:
+                slot = every[which % len(every)]  # also one that was given back before
+                slot.release()
+                out = [one for one in out if one[2] is not slot]
+        elif step in ("shed", "recover"):
+            admission.overloaded = step == "shed"
+        else:
+            its_key = sum(one[0] == key for one in out)
+            its_tenant = sum(one[1] == tenant for one in out)
+            has_room = (
+                len(out) < max_calls
+                and its_key < of_key.get(key, max_calls)
+                and its_tenant < of_tenant.get(tenant, max_calls)
+            )
+            taken = admission.acquire(key, tenant)
+            assert (taken is not None) == (has_room and not admission.overloaded)
+            if taken is not None:
+                out.append((key, tenant, taken))
+                every.append(taken)
+        assert admission.active == len(out)
+        for name, limit in of_tenant.items():
+            assert admission.tenant_full(name) == (sum(one[1] == name for one in out) >= limit)
+            assert admission.limit_of_tenant(name) == limit
+        for name, limit in of_key.items():
+            assert admission.key_full(name) == (sum(one[0] == name for one in out) >= limit)
+
+
+def test_a_tenant_that_is_full_leaves_room_for_others_whichever_key_its_calls_come_by() -> None:
+    admission = Admission(10, of_tenant={"acme": 2})
+    first = admission.acquire("crm", "acme")
+    assert first is not None
+    assert admission.acquire("pbx", "acme") is not None
+    assert admission.acquire("crm", "acme") is None
+    assert admission.acquire("", "acme") is None
+    assert admission.acquire("crm", "bank") is not None
+    assert admission.limit_of_tenant("bank") is None
+    first.release()
+    assert admission.acquire("pbx", "acme") is not None
+
+
+def test_a_limit_of_a_tenant_below_one_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"limits\.calls_per_tenant: 'acme': got 0"):
+        Admission(1, of_tenant={"acme": 0})
+
+
+def test_an_overloaded_node_takes_no_call_and_takes_them_again() -> None:
+    admission = Admission(2)
+    live = admission.acquire()
+    assert live is not None
+    admission.overloaded = True
+    assert admission.acquire() is None
+    live.release()
+    admission.overloaded = False
+    assert admission.acquire() is not None

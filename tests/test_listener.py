@@ -18,6 +18,7 @@ from websockets.exceptions import InvalidMessage, InvalidStatus
 from streamer import listener as listener_module
 from streamer.auth import Pass, Refusal
 from streamer.config import load
+from streamer.pacing import Turnstile
 from streamer.server import Server
 from streamer.session import Session
 from streamer.wire.twilio_signature import signature
@@ -212,3 +213,57 @@ async def test_a_call_that_is_ended_while_nobody_reads_it_harms_nothing(
             go_on.set()
             assert await closing(socket) == 1001
     assert [log["event"] for log in logs if log["log_level"] == "error"] == []
+
+
+async def test_who_sends_more_than_may_be_is_read_more_slowly_and_loses_nothing(serving) -> None:
+    async with serving(limits__messages_per_second=1000) as server, connect(url(server)) as socket:
+        assert (await ready(socket))["type"] == "ready"
+        for _ in range(1100):
+            await socket.send(bytes(32))
+        await send_stop(socket)
+        assert json.loads(await socket.recv()) == {"type": "ended", "utterances": 0}
+        registry = server._metrics.registry
+        assert (registry.get_sample_value("streamer_held_back_seconds_total") or 0) > 0
+        assert registry.get_sample_value("streamer_audio_seconds_total") == pytest.approx(1100 * 32 / 16_000)
+
+
+async def test_a_message_in_pieces_counts_for_each_of_them(serving) -> None:
+    async with serving(limits__messages_per_second=100) as server, connect(url(server)) as socket:
+        assert (await ready(socket))["type"] == "ready"
+        await socket.send([bytes(32)] * 110)
+        await send_stop(socket)
+        assert json.loads(await socket.recv())["type"] == "ended"
+        assert (server._metrics.registry.get_sample_value("streamer_held_back_seconds_total") or 0) > 0
+
+
+async def test_who_never_speaks_makes_room_for_who_does_and_a_call_is_no_stranger(serving) -> None:
+    async with serving(limits__max_waiting=2) as server, connect(url(server)) as call:
+        assert (await ready(call))["type"] == "ready"
+        silent = [await connect(url(server)) for _ in range(2)]
+        async with connect(url(server)) as late:
+            assert (await ready(late))["type"] == "ready"
+            assert await closing(silent[0]) == 1006
+            assert len(server._guard.strangers) == 1
+        await send_stop(call)
+        assert json.loads(await call.recv())["type"] == "ended"
+        cut = server._metrics.registry.get_sample_value("streamer_connections_cut_total", {"reason": "crowd"})
+        assert cut == 1
+        await silent[1].close()
+
+
+async def test_where_too_many_connect_at_once_the_others_have_their_turn_or_are_told_to_come_again(
+    serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving() as server:
+        turns = iter([False, True])
+
+        async def enter(_: Turnstile) -> bool:
+            return next(turns)
+
+        monkeypatch.setattr(Turnstile, "enter", enter)
+        with pytest.raises(InvalidStatus, match="503"):
+            await connect(url(server))
+        async with connect(url(server)) as socket:
+            assert (await ready(socket))["type"] == "ready"
+        cut = server._metrics.registry.get_sample_value("streamer_connections_cut_total", {"reason": "storm"})
+        assert cut == 1

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import shutil
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,10 +17,12 @@ import pytest
 from structlog.testing import capture_logs
 from websockets.asyncio.client import ClientConnection, connect
 
+from streamer import tls as tls_module
 from streamer import watch as watch_module
 from streamer.config import ConfigError
 from streamer.emotion.model import ModelError, locate
-from streamer.server import ServeError
+from streamer.service import ServeError
+from tests.certificates import authority, client_context, signed
 from tests.nodes import AS_CRM, CRM, START, closing, ready, readyz, send_stop, serve, url
 
 
@@ -31,6 +35,9 @@ def serving(tmp_path: Path) -> Callable[..., Any]:
 async def test_a_call_is_taken_and_ended(serving) -> None:
     async with serving() as server, connect(url(server)) as socket:
         assert await readyz(server) == "200 ready"
+        server._bus._outbox.strained = True
+        assert (await readyz(server)).startswith("503 outbox: its disk fails")
+        server._bus._outbox.strained = False
         assert (await ready(socket))["analysed"] == ["customer"]
         await socket.send(bytes(3200))
         await socket.send('{"type":"stop"}')
@@ -123,6 +130,7 @@ def free_port() -> int:
 
 UUID_PACKET = bytes.fromhex("010010") + bytes(range(16))
 AUDIO_PACKET = bytes.fromhex("100140") + bytes(320)
+HANGUP_PACKET = bytes(3)
 
 
 async def test_a_call_over_audiosocket_is_a_call_like_any_other(serving) -> None:
@@ -145,6 +153,85 @@ async def test_a_call_over_audiosocket_is_a_call_like_any_other(serving) -> None
 async def test_audiosocket_is_off_unless_it_has_a_port(serving) -> None:
     async with serving() as server:
         assert server.audiosocket_port == 0
+
+
+async def test_a_tunnel_with_a_certificate_that_a_key_names_brings_audiosocket_calls_of_its_tenant(
+    serving, tmp_path: Path
+) -> None:
+    ca = authority(tmp_path, "ca")
+    ours, pbx, other = (signed(ca, tmp_path, name) for name in ("calls.example.com", "pbx.example.com", "other"))
+    flags = {
+        "server__tls_cert_file": str(ours.cert),
+        "server__tls_key_file": str(ours.key),
+        "server__tls_client_ca_file": str(ca.cert),
+        "server__require_key": True,
+        "dialects__audiosocket__port": free_port(),
+        "dialects__audiosocket__tls": True,
+        "keys": [{"id": "pbx", "certificate": "pbx.example.com", "tenant": "acme", "dialects": ["audiosocket"]}],
+    }
+    async with serving(**flags) as server:
+        with capture_logs() as logs:
+            for shows in (pbx, other):
+                reader, writer = await asyncio.open_connection(
+                    "127.0.0.1", server.audiosocket_port, ssl=client_context(ca, shows)
+                )
+                writer.write(UUID_PACKET + AUDIO_PACKET + HANGUP_PACKET)
+                assert await reader.read() == b""
+                writer.close()
+            while server._sessions:
+                await readyz(server)
+            # Plain TCP is no TLS; it is hung up on, and never comes as far as a dialect.
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.audiosocket_port)
+            writer.write(UUID_PACKET + AUDIO_PACKET)
+            with suppress(ConnectionResetError):
+                await reader.read()
+            writer.close()
+        (ended,) = [log for log in logs if log["event"] == "call ended"]
+        assert (ended["dialect"], ended["tenant"]) == ("audiosocket", "acme")
+        (refused,) = [log for log in logs if log["event"] == "connection refused"]
+        assert (refused["reason"], refused["certificate"]) == ("address", other.fingerprint)
+        (failed,) = [log for log in logs if log["event"] == "TLS handshake failed"]
+        assert failed["reason"] in {"plain", "other"}
+
+
+async def test_a_renewed_certificate_is_shown_to_who_comes_next_and_the_call_that_is_on_goes_on(
+    serving, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tls_module, "LOOK_S", 0.01)
+    ca = authority(tmp_path, "ca")
+    first, second = signed(ca, tmp_path, "first"), signed(ca, tmp_path, "second")
+    both = tmp_path / "both.pem"
+    both.write_bytes(first.cert.read_bytes() + first.key.read_bytes())
+    async with serving(server__tls_cert_file=str(both)) as server:
+        wss = url(server).replace("ws:", "wss:")
+
+        async def shown() -> str:
+            async with connect(wss, ssl=client_context(ca)) as other:
+                return hashlib.sha256(
+                    other.transport.get_extra_info("ssl_object").getpeercert(binary_form=True)
+                ).hexdigest()
+
+        async with connect(wss, ssl=client_context(ca)) as socket:
+            await ready(socket)
+            assert await shown() == first.fingerprint
+            new = tmp_path / "new.pem"
+            new.write_bytes(second.cert.read_bytes() + second.key.read_bytes())
+            new.replace(both)
+            while await shown() != second.fingerprint:
+                pass
+            await socket.send(bytes(3200))
+            await send_stop(socket)
+            assert json.loads(await socket.recv())["type"] == "ended"
+
+
+async def test_the_admin_port_may_listen_elsewhere_than_the_calls(serving) -> None:
+    async with serving(server__admin_host="127.0.0.2") as server:
+        reader, writer = await asyncio.open_connection("127.0.0.2", server.admin_port)
+        writer.write(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await reader.read()).endswith(b"live\n")
+        writer.close()
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", server.admin_port)
 
 
 async def test_an_address_that_may_not_connect_is_hung_up_on_and_logged(serving) -> None:

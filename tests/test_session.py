@@ -15,6 +15,7 @@ import soundfile
 from streamer_client.events import StateEvent
 from structlog.testing import capture_logs
 
+from streamer.auth import Pass
 from streamer.bus.outbox import OutboxError
 from streamer.call import Call
 from streamer.config import SpeechSettings
@@ -24,10 +25,23 @@ from streamer.emotion.model import load as load_model
 from streamer.features import RunningNormaliser
 from streamer.leg import Leg
 from streamer.session import DRAINING, Session
+from streamer.shedding import Level
 from streamer.wire.events import Audio, Encoding, Fault, Message, Role, WireEvent
 from streamer.wire.native import Native
 from streamer.wire.twilio import Twilio
-from tests.streams import ADMITTED, STOP, ListPeer, LivePeer, NativePart, PeerCloses, gauge, pending, served, start
+from tests.streams import (
+    ADMITTED,
+    STOP,
+    Clock,
+    ListPeer,
+    LivePeer,
+    NativePart,
+    PeerCloses,
+    gauge,
+    pending,
+    served,
+    start,
+)
 
 
 class Unhurried(ListPeer):
@@ -232,7 +246,7 @@ async def test_what_the_peer_got_wrong_is_told_it_but_a_number_in_it_is_not_logg
         await Session(peer, Native(), ADMITTED, its).run()
     assert peer.heard[-1]["code"] == "unknown_role"
     assert "1234567" not in repr(logs)
-    assert "<number>" in repr(logs)
+    assert "a channel has role <15 characters>; use one of customer" in repr(logs)
 
 
 async def test_messages_of_unknown_kinds_are_counted_in_the_log_and_not_repeated(services) -> None:
@@ -452,3 +466,96 @@ async def test_a_key_with_all_the_calls_that_it_may_have_is_told_so(services) ->
     assert "'k' has as many calls as it may" in second.heard[0]["message"]
     first.hang_up()
     await running
+
+
+async def test_a_tenant_that_is_full_is_told_by_name_and_others_come_in(services) -> None:
+    its = await services(of_tenant={"acme": 1})
+    first = ListPeer([start()], stays=True)
+    running = asyncio.create_task(Session(first, Native(), ADMITTED, its).run())
+    await first.until_told("ready")
+    second = ListPeer([start()])
+    await Session(second, Native(), Pass("acme", "another key"), its).run()
+    assert (second.heard[0]["code"], second.closed) == ("full", (1013, "full"))
+    assert "'acme'" in second.heard[0]["message"]
+    third = ListPeer([start(), STOP])
+    await Session(third, Native(), Pass("bank", "k"), its).run()
+    assert third.kinds() == ["ready", "ended"]
+    await first.close(1000, "")
+    await running
+    assert not its.admission.tenant_full("acme")
+
+
+async def test_an_overloaded_node_refuses_the_call_and_counts_it(services) -> None:
+    its = await services()
+    its.admission.overloaded = True
+    peer = ListPeer([start()])
+    await Session(peer, Native(), ADMITTED, its).run()
+    assert (peer.heard[0]["code"], peer.closed) == ("overloaded", (1013, "overloaded"))
+    assert gauge(its, "shed_total", kind="call") == 1
+    assert not peer.settled
+
+
+async def test_who_floods_with_words_is_ended_and_what_was_heard_before_is_kept(services, spoken) -> None:
+    its = await services(clock=Clock())
+    peer = ListPeer([start(), spoken, *['{"type":"notice"}'] * 2100, "never read"])
+    await Session(peer, Native(), ADMITTED, its).run()
+    assert peer.heard[-1]["code"] == "too_many_messages"
+    assert peer.closed == (1008, "too_many_messages")
+    assert [kind for kind, _ in await pending(its)][-2:] == ["ended", "clear"]
+    assert peer.settled
+
+
+async def test_a_byte_now_and_then_is_no_sign_of_life(services) -> None:
+    its = await services(clock=(clock := Clock()))
+    peer = LivePeer(start())
+    session = Session(peer, Native(), ADMITTED, its)
+    running = asyncio.create_task(session.run())
+    await peer.until_told("ready")
+    began_s = session.heard_s
+    for _ in range(20):
+        clock.now_s += 1
+        await peer.say(b"\0")
+    assert session.heard_s == began_s
+    await peer.say(bytes(2 * 320))
+    assert session.heard_s == clock.now_s
+    peer.end_with(STOP)
+    await running
+
+
+@pytest.mark.parametrize("level", [Level.ALL, Level.NO_PARTIALS, Level.NO_CALLS])
+async def test_with_too_much_to_do_partials_stop_and_finals_do_not(services, spoken, level: Level) -> None:
+    its = await services(emotion__partial_every_ms=300)
+    its.shedding.level = level
+    peer = ListPeer([start(), spoken, STOP])
+    await Session(peer, Native(), ADMITTED, its).run()
+    kinds = [message["event"]["type"] for message in peer.heard if message["type"] == "event"]
+    assert kinds.count("emotion-streamer.utterance.v1") >= 3
+    assert ("emotion-streamer.partial.v1" in kinds) is (level is Level.ALL)
+    assert (gauge(its, "shed_total", kind="partial") > 0) is (level is not Level.ALL)
+
+
+@pytest.mark.parametrize(("token", "right"), [("of-ours", True), ("guessed", False)])
+async def test_who_let_a_stream_in_on_trust_is_told_once_whether_its_token_was_right(services, token, right) -> None:
+    its = await services()
+    told: list[tuple[bool, float]] = []
+    start_message = json.dumps(
+        {
+            "event": "start",
+            "sequenceNumber": "1",
+            "streamSid": "MZ1",
+            "start": {
+                "streamSid": "MZ1",
+                "accountSid": "AC1",
+                "callSid": "CA1",
+                "tracks": ["inbound"],
+                "customParameters": {"token": token},
+                "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
+            },
+        }
+    )
+    admitted = Pass("acme", "", on_trust=lambda was_right, now_s: told.append((was_right, now_s)))
+    peer = ListPeer([start_message])
+    await Session(peer, Twilio(roles={"inbound": Role.CUSTOMER}, token="of-ours"), admitted, its).run()
+    assert [was_right for was_right, _ in told] == [right]
+    counted = its.metrics.registry.get_sample_value("streamer_auth_failures_total", {"reason": "token"})
+    assert counted == (None if right else 1)

@@ -97,3 +97,25 @@ def test_it_remembers_no_more_addresses_than_it_may_and_forgets_the_oldest() -> 
     exhaust(throttle, "198.51.100.1", 1)
     assert not throttle.holds_back(STRANGER, 0)
     assert throttle.holds_back("198.51.100.1", 0)
+
+
+def test_where_a_right_credential_came_from_failures_hold_nobody_back_and_elsewhere_they_do() -> None:
+    throttle = Throttle(1)
+    exhaust(throttle, STRANGER, 1)
+    throttle.proved("::ffff:192.0.2.1")
+    assert not throttle.holds_back(STRANGER, 0)
+    exhaust(throttle, STRANGER, 9)
+    assert not throttle.holds_back(STRANGER, 0)
+    exhaust(throttle, "192.0.2.2", 1)
+    assert throttle.holds_back("192.0.2.2", 0)
+
+
+def test_of_those_too_it_remembers_no_more_than_it_may() -> None:
+    throttle = Throttle(1)
+    throttle.proved(STRANGER)
+    for n in range(MAX_ADDRESSES):
+        throttle.proved(f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}")
+    exhaust(throttle, STRANGER, 1)
+    assert throttle.holds_back(STRANGER, 0)
+    exhaust(throttle, "10.0.0.0", 1)
+    assert not throttle.holds_back("10.0.0.0", 0)

@@ -105,13 +105,13 @@ def _by_flite(manner: Manner, text: str) -> NDArray[np.float64]:
         command += ["--setf", f"{name}={value:g}"]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "line.wav"
-        subprocess.run([*command, "-t", text, "-o", str(path)], check=True, capture_output=True)  # noqa: S603 - our words
+        subprocess.run([*command, "-t", text, "-o", str(path)], check=True, capture_output=True)
         return _at_8_khz(path.read_bytes())
 
 
 def _by_espeak(text: str) -> NDArray[np.float64]:
     command = ["espeak-ng", "-v", AGENT_VOICE, "-s", "165", "-p", "40", "--stdout", text]
-    return _at_8_khz(subprocess.run(command, check=True, capture_output=True).stdout)  # noqa: S603 - our words
+    return _at_8_khz(subprocess.run(command, check=True, capture_output=True).stdout)
 
 
 def _at_8_khz(wav: bytes) -> NDArray[np.float64]:

@@ -110,6 +110,11 @@ def call_key(tenant: str, call: str, session_id: str = "") -> str:
     return f"{tenant}\x1f{call}\x1f{session_id}"
 
 
+def call_of(key: str) -> str | None:
+    """Return the id of the call that a key of :func:`call_key` is of; None where it is of none."""
+    return key.partition("\x1f")[2].partition("\x1f")[0] or None
+
+
 def _properties(event: Event) -> tuple[tuple[str, str], ...]:
     """Repeat the attributes as user properties (CloudEvents MQTT binding, section 3.2)."""
     return (

@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import socket
 import ssl
+from collections.abc import Mapping
 from typing import Any, Final
 
 import aiomqtt
@@ -21,14 +21,13 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from streamer.bus.cloudevents import Outgoing
+from streamer.bus.failures import explain
+from streamer.bus.reasons import Trouble, advice, trouble
 from streamer.bus.settings import LinkError, MqttSettings, Secrets, read_secrets
 
 _KEEPALIVE_S: Final = 20
 _CLOSE_S: Final = 2.0
 _MOST_IN_FLIGHT: Final = 65535
-_SESSION_TAKEN_OVER: Final = 0x8E
-_BAD_PROTOCOL: Final = 0x84
-_REFUSED_USER: Final = frozenset({0x86, 0x87})
 
 
 # paho and aiomqtt log each broken connection as an error; the supervisor says it once, in words.
@@ -100,12 +99,18 @@ class Link(aiomqtt.Client):
         timeout_s: float,
     ) -> None:
         self._settings = settings
+        self._tls_alerts = secrets.alerts
         self._v5 = settings.version == "5"
         self._acks: dict[int, asyncio.Future[ReasonCode | None]] = {}
-        self._why_lost = ""
+        self._call_keys: dict[int, str] = {}
+        """Whose the messages are that were sent, by packet number, until they are written (QoS 0) or acknowledged."""
+        self._why_lost: ReasonCode | None = None
         self.most_in_flight = _MOST_IN_FLIGHT
         """Unacknowledged messages that the broker takes (its Receive Maximum)."""
-        self._largest_packet: int | None = None
+        self.largest_packet: int | None = None
+        """Bytes of the largest packet that the broker takes; None where it does not say (3.1.1 never does)."""
+        self.highest_qos = 2
+        self.keeps_retained = True
         # In v5 the will waits only while the session lives, and only a client that comes back to it stops the will.
         options: dict[str, Any] = {"clean_session": True}
         if self._v5:
@@ -160,7 +165,7 @@ class Link(aiomqtt.Client):
             raise
         except aiomqtt.MqttError as problem:
             self.abort()
-            raise LinkError(_explain(problem, self._settings)) from problem
+            raise explain(problem, self._settings) from problem
         self._disconnected.add_done_callback(self._fail_acks)
 
     def send(self, message: Outgoing) -> asyncio.Future[ReasonCode | None]:
@@ -181,7 +186,9 @@ class Link(aiomqtt.Client):
             publish_properties(message) if self._v5 else None,
         )
         if info.rc != MQTT_ERR_SUCCESS:
-            raise LinkError(f"the broker is gone ({info.rc.name})")
+            raise LinkError(f"the broker is gone ({info.rc.name})", Trouble.LOST)
+        if message.call_key and message.payload and not info.is_published():
+            self._call_keys[info.mid] = message.call_key
         if message.qos:
             self._acks[info.mid] = future
         else:
@@ -190,11 +197,39 @@ class Link(aiomqtt.Client):
 
     def fits(self, message: Outgoing) -> bool:
         """Return whether the broker takes packets of this message's size (MQTT 5, section 3.2.2.3.6)."""
-        if self._largest_packet is None:
+        if self.largest_packet is None:
             return True
         rest = len(publish_properties(message).pack()) + len(message.topic.encode()) + 4 + len(message.payload)  # type: ignore[no-untyped-call]
         length_bytes = max(1, -(-rest.bit_length() // 7))
-        return 1 + length_bytes + rest <= self._largest_packet
+        return 1 + length_bytes + rest <= self.largest_packet
+
+    @property
+    def certificate(self) -> Mapping[str, object]:
+        """The broker's certificate as `ssl.SSLSocket.getpeercert` gives it; empty without TLS."""
+        sock = self._client.socket()
+        return (sock.getpeercert() or {}) if isinstance(sock, ssl.SSLSocket) else {}
+
+    def recall(self, call_key: str) -> None:
+        """Take back what a call has sent and the network has not begun to take; its futures are cancelled.
+
+        The message that clears the call's state is none of it. What the network has, or has the beginning of, stays.
+        """
+        # paho has no verb for it. Whoever writes to its queue runs in this event loop, so nothing changes meanwhile.
+        queue = self._client._out_packet  # noqa: SLF001
+        kept = []
+        for packet in tuple(queue):
+            mid = packet["mid"]
+            is_theirs = packet["info"] is not None and self._call_keys.get(mid) == call_key
+            if packet["pos"] or not is_theirs:
+                kept.append(packet)
+                continue
+            del self._call_keys[mid]
+            self._client._out_messages.pop(mid, None)  # noqa: SLF001
+            ack = self._acks.pop(mid, None)
+            if ack is not None:
+                ack.cancel()
+        queue.clear()
+        queue.extend(kept)
 
     @property
     def has_unwritten(self) -> bool:
@@ -213,7 +248,7 @@ class Link(aiomqtt.Client):
     def check(self) -> None:
         """Raise :class:`LinkError` where the connection is gone."""
         if self.lost:
-            raise LinkError(self._reason())
+            raise self._reason()
 
     async def close(self) -> None:
         """Say goodbye, so that the will is dropped; where the network does not take it, hang up."""
@@ -242,7 +277,9 @@ class Link(aiomqtt.Client):
         properties: Properties | None = None,
     ) -> None:
         self.most_in_flight = getattr(properties, "ReceiveMaximum", _MOST_IN_FLIGHT)
-        self._largest_packet = getattr(properties, "MaximumPacketSize", None)
+        self.largest_packet = getattr(properties, "MaximumPacketSize", None)
+        self.highest_qos = getattr(properties, "MaximumQoS", 2)
+        self.keeps_retained = bool(getattr(properties, "RetainAvailable", 1))
         super()._on_connect(client, userdata, flags, reason_code, properties)
 
     def _on_disconnect(
@@ -254,12 +291,12 @@ class Link(aiomqtt.Client):
         properties: Properties | None = None,
     ) -> None:
         if flags.is_disconnect_packet_from_server:
-            self._why_lost = f"the broker closed the connection ({reason_code})"
-            if reason_code.value == _SESSION_TAKEN_OVER:
-                self._why_lost += "; another server has the same `node`: give each its own"
+            self._why_lost = reason_code
         if not self._connected.done():
             # aiomqtt would wait for its time limit.
-            self._connected.set_exception(aiomqtt.MqttError("closed without an answer"))
+            problem = aiomqtt.MqttError("closed without an answer")
+            problem.__context__ = self._tls_alerts[-1] if self._tls_alerts else None
+            self._connected.set_exception(problem)
         super()._on_disconnect(client, userdata, flags, reason_code, properties)
 
     def _on_socket_register_write(
@@ -290,13 +327,18 @@ class Link(aiomqtt.Client):
         reason_code: ReasonCode,
         properties: Properties,
     ) -> None:
+        self._call_keys.pop(mid, None)
         ack = self._acks.pop(mid, None)
         if ack is not None and not ack.done():
             ack.set_result(reason_code)
         super()._on_publish(client, userdata, mid, reason_code, properties)
 
-    def _reason(self) -> str:
-        return self._why_lost or "the connection broke"
+    def _reason(self) -> LinkError:
+        code = self._why_lost
+        if code is None:
+            return LinkError("the connection broke", Trouble.LOST)
+        text = f"the broker closed the connection ({code}); {advice(code.value)}"
+        return LinkError(text, trouble(code.value))
 
     def _fail_acks(self, lost: asyncio.Future[None]) -> None:
         if not lost.cancelled():
@@ -304,36 +346,5 @@ class Link(aiomqtt.Client):
         acks, self._acks = self._acks, {}
         for ack in acks.values():
             if not ack.done():
-                ack.set_exception(LinkError(self._reason()))
+                ack.set_exception(self._reason())
                 ack.exception()
-
-
-def _explain(problem: aiomqtt.MqttError, settings: MqttSettings) -> str:
-    """Return why no connection came about, and what to do."""
-    is_v5 = settings.version == "5"
-    if isinstance(problem, aiomqtt.MqttCodeError) and isinstance(problem.rc, ReasonCode):
-        if problem.rc.value in _REFUSED_USER:
-            who = repr(settings.username) if settings.username else "a client without a name"
-            text = f"refuses {who} ({problem.rc}); check mqtt.username and mqtt.password_file"
-        else:
-            advice = "; set mqtt.version = '3.1.1'" if problem.rc.value == _BAD_PROTOCOL and is_v5 else ""
-            text = f"refuses the connection ({problem.rc}){advice}"
-        return f"broker {settings.url}: {text}"
-    # aiomqtt hides the error of the network behind its own, but it is still there.
-    match problem.__context__:
-        case socket.gaierror():
-            text = "no such host; check mqtt.url"
-        case ConnectionRefusedError():
-            text = "nothing listens there; start the broker or check mqtt.url"
-        case ssl.SSLCertVerificationError() as tls:
-            text = f"its certificate is not trusted ({tls.verify_message}); set mqtt.ca_file"
-        case ssl.SSLError() as tls:
-            text = f"no TLS there ({tls.reason}); check the port, or use mqtt:// in mqtt.url"
-        case TimeoutError():
-            text = "no answer; check mqtt.url and the firewall"
-        case OSError() as network:
-            text = f"cannot be reached ({network.strerror or network})"
-        case _:
-            hint = "; if it knows no MQTT 5, set mqtt.version = '3.1.1'" if is_v5 else ""
-            text = f"gives no answer to the MQTT greeting ({problem}){hint}"
-    return f"broker {settings.url}: {text}"

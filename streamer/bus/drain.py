@@ -1,7 +1,10 @@
 """The outbox emptied over one connection: in order, a window at a time, a row deleted only on acknowledgement.
 
 It lives as long as the connection and forgets everything with it; what was not acknowledged is still in the outbox and
-goes again over the next one. This file must never await between reading rows and sending them: what an objection
+goes again over the next one. Of one call only one message is on its way at a time: a broker that is full may refuse it
+and take the next (quota exceeded, MQTT 5 section 2.4), and then the order of the call would be lost.
+
+This file must never await between reading rows and sending them: what an objection
 removes from the outbox would leave all the same.
 """
 
@@ -9,15 +12,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Container
 from typing import Final
 
 import msgspec
 import structlog
 from paho.mqtt.reasoncodes import ReasonCode
 
-from streamer.bus.cloudevents import Kind, Outgoing
+from streamer.bus.cloudevents import Kind, Outgoing, call_of
 from streamer.bus.connection import Link
 from streamer.bus.outbox import Outbox, Row
+from streamer.bus.reasons import Trouble, advice_on_publish
 from streamer.bus.settings import LinkError
 from streamer.metrics import Metrics, Stage
 
@@ -68,6 +73,8 @@ class Refusals:
         self._held: set[str] = set()
         self._retried: set[str] = set()
         self._said: set[tuple[Kind, str]] = set()
+        self.count = 0
+        """Refusals so far."""
         self.until: float | None = None
         """Event loop time at which what is held is tried again; None where nothing is."""
 
@@ -84,17 +91,19 @@ class Refusals:
         self._held.clear()
         return True
 
-    def hold(self, line: str, kind: Kind, reason: str, now: float) -> None:
+    def hold(self, line: str, kind: Kind, code: ReasonCode, now: float) -> None:
         """Keep a line back; said once until everything that was refused has been taken."""
         self._retried.discard(line)
         self._held.add(line)
         self.until = now + self._pause_s
+        self.count += 1
+        reason = str(code)
         self._metrics.publish_refused.labels(reason).inc()
         if (kind, reason) not in self._said:
             self._said.add((kind, reason))
             _log.error(
                 f"the broker refuses messages ({reason}); they are kept and tried again every {self._pause_s:g} s; "
-                "check what this user may write to at the broker",
+                f"{advice_on_publish(code.value)}",
                 kind=kind.value,
             )
 
@@ -126,9 +135,19 @@ class Drain:
         What is kept back; outlives this connection.
     metrics
         Where latency and what is given up are shown.
+    recalled
+        Keys of calls of which nothing may leave any more but the clearing of their state; outlives it, too.
     """
 
-    def __init__(self, link: Link, outbox: Outbox, pace: Pace, refusals: Refusals, metrics: Metrics) -> None:
+    def __init__(  # noqa: PLR0917 - called in one place
+        self,
+        link: Link,
+        outbox: Outbox,
+        pace: Pace,
+        refusals: Refusals,
+        metrics: Metrics,
+        recalled: Container[str] = frozenset(),
+    ) -> None:
         self._link = link
         self._outbox = outbox
         self._pace = pace
@@ -139,7 +158,14 @@ class Drain:
         self._in_flight: dict[int, _Sent] = {}
         self._done: list[int] = []
         self._cursor = 0
+        self._busy: set[str] = set()
+        """Calls of which a message is on its way."""
+        self._passed: dict[str, int] = {}
+        """By call, the first row that has been passed over because the call was busy."""
+        self._freed: set[str] = set()
+        """Calls that are not busy any more since the outbox was read last."""
         self._refusals = refusals
+        self._recalled = recalled
 
     async def run(self) -> None:
         """Empty the outbox, and go on as messages come, until the connection is gone.
@@ -185,7 +211,9 @@ class Drain:
         if self._in_flight:
             due = next(iter(self._in_flight.values())).at + self._pace.ack_s
             if self._loop.time() >= due:
-                raise LinkError(f"the broker has not acknowledged a message within {self._pace.ack_s:g} s")
+                raise LinkError(
+                    f"the broker has not acknowledged a message within {self._pace.ack_s:g} s", Trouble.SILENT
+                )
             deadlines.append(due)
         return min(deadlines, default=None)
 
@@ -195,40 +223,59 @@ class Drain:
         # Half a window at a time: one read of the disk for many messages instead of one for each acknowledgement.
         if 2 * free < self._window:
             return False
+        for line in self._freed:
+            self._cursor = min(self._cursor, self._passed.pop(line, self._cursor + 1) - 1)
+        self._freed.clear()
         rows = await self._outbox.pending(self._cursor, free)
+        sent = waits = False
         for row in rows:
             self._cursor = row.seq
-            if row.seq not in self._in_flight and not self._refusals.holds(_line(row.message)):
+            line = _line(row.message)
+            is_recalled = row.message.call_key in self._recalled and row.message.kind is not Kind.CLEAR
+            if row.seq in self._in_flight or is_recalled or self._refusals.holds(line):
+                continue
+            if line in self._busy or line in self._passed:
+                self._passed.setdefault(line, row.seq)
+                waits = True
+            else:
                 self._send(row)
-        return len(rows) == free
+                sent = True
+        # The backlog of one call, of which only the first can go, must not be read from end to end each time.
+        return len(rows) == free and (sent or not waits)
 
     def _send(self, row: Row) -> None:
         if not self._link.fits(row.message):
             self._give_up(row, "too_large", "it is larger than the broker takes")
             return
-        sent = _Sent(row, self._loop.time())
+        sent, line = _Sent(row, self._loop.time()), _line(row.message)
         acknowledged = self._link.send(row.message)
         self._in_flight[row.seq] = sent
-        acknowledged.add_done_callback(lambda future: self._settle(sent, future))
+        self._busy.add(line)
+        acknowledged.add_done_callback(lambda future: self._settle(sent, line, future))
 
-    def _settle(self, sent: _Sent, acknowledged: asyncio.Future[ReasonCode | None]) -> None:
+    def _settle(self, sent: _Sent, line: str, acknowledged: asyncio.Future[ReasonCode | None]) -> None:
         """Act on what the broker says of a message."""
-        if acknowledged.cancelled() or acknowledged.exception() is not None:
+        if not acknowledged.cancelled() and acknowledged.exception() is not None:
             return  # the connection is gone, which `run` finds out by itself
-        reason = acknowledged.result()
+        self._busy.discard(line)
+        self._freed.add(line)
+        self._wake.set()
         row = sent.row
+        if acknowledged.cancelled():  # recalled; the row is being removed, or has been
+            self._done.append(row.seq)
+            return
+        reason = acknowledged.result()
         if reason is None or reason.value < _FAILURE:
             self._metrics.stage_latency.labels(Stage.PUBLISH).observe(self._loop.time() - sent.at)
             self._done.append(row.seq)
-            self._refusals.taken(_line(row.message))
+            self._refusals.taken(line)
         elif reason.value in _HOPELESS:
             self._give_up(row, "refused", f"the broker will never take it ({reason})")
         else:
-            # Those behind it on its line wait too, so that order holds; those already on their way cannot.
+            # What is behind it on its line waits, too, so that order holds.
             self._in_flight.pop(row.seq, None)
-            self._refusals.hold(_line(row.message), row.message.kind, str(reason), self._loop.time())
+            self._refusals.hold(line, row.message.kind, reason, self._loop.time())
             self._metrics.publish_retries.inc()
-        self._wake.set()
 
     def _give_up(self, row: Row, why: str, text: str) -> None:
         give_up(row, why, text, self._metrics)
@@ -239,7 +286,11 @@ def give_up(row: Row, why: str, text: str, metrics: Metrics) -> None:
     """Count and log a message that can never be delivered. Its content is not logged."""
     metrics.outbox_dropped.labels(row.message.kind.value, why).inc()
     _log.error(
-        f"a message is given up: {text}", kind=row.message.kind.value, id=row.message.id, bytes=len(row.message.payload)
+        f"a message is given up: {text}",
+        call=call_of(row.message.call_key),
+        kind=row.message.kind.value,
+        id=row.message.id,
+        bytes=len(row.message.payload),
     )
 
 

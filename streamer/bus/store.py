@@ -1,12 +1,16 @@
 """The outbox's file: one SQLite database and every statement that touches it.
 
-Blocking, for one thread; `outbox` owns that thread. This file must never delete or repair a database that it does not
-understand: what lies there may be the only copy of somebody's events. It reads no clock.
+Blocking, for one thread; `outbox` owns that thread, and `keeper` decides what happens when a disk fails. This file must
+never delete or repair a database that it does not understand: what lies there may be the only copy of somebody's
+events. It reads no clock.
 
 Theory of operation. `outbox` holds the messages that wait; a row goes when the broker has acknowledged it. `live` holds
 the topics on which a retained call state may stand at the broker, from the put of the state to the acknowledgement of
 its clearing, so that the process after a crash can clear what the dead one left. `meta` holds what must survive a
 restart. The transaction is the caller's: it commits many puts at once.
+
+A row's size is that of the message as it is stored: payload, topic and properties. It stands in the index by which rows
+are given up, so that to sum it at the start, or to find how many rows make room, never reads a message.
 """
 
 from __future__ import annotations
@@ -21,52 +25,24 @@ from typing import Final
 import msgspec
 
 from streamer.bus.cloudevents import Kind, Outgoing, clear
-from streamer.errors import StreamerError
+from streamer.bus.database import Database, OutboxDamagedError, OutboxError, explain
 
-SCHEMA_VERSION: Final = 1
-APPLICATION_ID: Final = 0x454D4F31
-"""``EMO1``, in the file's header: tells our databases from others."""
-_BUSY_S: Final = 0.5
-"""How long a predecessor that is just ending may hold the file."""
-
-_NEVER_DROPPED: Final = 2
+MAX_BYTES: Final = 2 * 2**30
+"""Bytes of messages kept where nobody says otherwise."""
+_NEVER_DROPPED: Final = 3
+_DROPPED: Final = tuple(range(_NEVER_DROPPED))
+"""In this order; as SQL writes it, for an index is only of use with `IN`."""
 _RANKS: Final = {
     Kind.PARTIAL: 0,
     Kind.UTTERANCE: 1,
-    Kind.ENDED: 1,
     Kind.STATE: 1,
     Kind.STATUS: 1,
+    # It sums up a whole call: who loses the utterances still has this.
+    Kind.ENDED: 2,
     # An alert is what a compliance desk is there for; a clear that is lost leaves a call live on every wallboard.
     Kind.ALERT: _NEVER_DROPPED,
     Kind.CLEAR: _NEVER_DROPPED,
 }
-
-# AUTOINCREMENT: a seq must never come twice. Without it SQLite gives the number of a deleted last row to the next row,
-# and a late acknowledgement would delete a message that was never sent.
-_SCHEMA: Final = f"""
-CREATE TABLE outbox (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT NOT NULL,
-    topic TEXT NOT NULL,
-    call_key TEXT NOT NULL,
-    kind TEXT NOT NULL,
-    rank INTEGER NOT NULL,
-    stored_s REAL NOT NULL,
-    message BLOB NOT NULL,
-    UNIQUE (topic, id)
-) STRICT;
-CREATE INDEX outbox_by_rank ON outbox (rank, seq);
-CREATE INDEX outbox_by_age ON outbox (rank, stored_s);
-CREATE INDEX outbox_by_call ON outbox (call_key);
-CREATE TABLE live (topic TEXT PRIMARY KEY, call_key TEXT NOT NULL, id TEXT NOT NULL, seq INTEGER NOT NULL) STRICT;
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {SCHEMA_VERSION};
-"""
-
-
-class OutboxError(StreamerError):
-    """The outbox cannot be opened or written; the message says why and what to do."""
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -77,17 +53,46 @@ class Row(msgspec.Struct, frozen=True):
     message: Outgoing
 
 
+class Record(msgspec.Struct, frozen=True):
+    """A row as it is stored, to be moved into another store without a look at the message."""
+
+    seq: int
+    id: str
+    topic: str
+    call_key: str
+    kind: str
+    stored_s: float
+    """Seconds since 1970."""
+    message: bytes
+
+
+SELECT_RECORDS: Final = "SELECT seq, id, topic, call_key, kind, stored_s, message FROM outbox"
+
+
+class Live(msgspec.Struct, frozen=True):
+    """A topic on which the state of a call may stand at the broker."""
+
+    topic: str
+    call_key: str
+    id: str
+    seq: int
+    """That of the state message; what clears it comes behind."""
+
+
 class Store:
     """The open database.
 
     Parameters
     ----------
     path
-        The file; made where missing. Its folder must exist, on a local disk (SQLite's WAL needs shared locks).
+        The file; made where missing, for this user alone. Its folder must exist, on a local disk (SQLite's WAL needs
+        shared locks). `MEMORY` makes one that is kept in memory.
     max_rows
         Messages kept at most; see :meth:`trim`.
     max_age_s
         Age in s at which a message is given up.
+    max_bytes
+        Bytes of messages kept at most.
 
     Raises
     ------
@@ -95,190 +100,282 @@ class Store:
         The file cannot be opened, is no outbox, is of a newer version, or is in use by another process.
     """
 
-    def __init__(self, path: Path, max_rows: int, max_age_s: float) -> None:
+    def __init__(self, path: Path, max_rows: int, max_age_s: float, max_bytes: int = MAX_BYTES) -> None:
         self._path = path
         self._max_rows = max_rows
         self._max_age_s = max_age_s
+        self._max_bytes = max_bytes
         self._encoder = msgspec.msgpack.Encoder()
         self._decoder = msgspec.msgpack.Decoder(Outgoing)
-        self._database = _connect(path)
+        self._database = Database(path)
         try:
-            self._prepare()
-            self.depth = self._count()
-        except OutboxError:
-            self._database.close()
-            raise
+            self.depth, self.bytes = self._count()
+            """Messages that wait, and their size as stored."""
+            self.last_seq = self._last_seq()
+            """The highest number ever given."""
         except sqlite3.Error as problem:
             self._database.close()
             raise explain(problem, path) from problem
         self.dropped: Counter[str] = Counter()
         """Messages given up by :meth:`trim` since it was last emptied, by kind and reason as ``kind/reason``."""
+        self._log_must_go = False
+        """Something was deleted of which no copy may stay."""
+        self._written = True
+        """Log or file may hold copies of what has been deleted since the log was last cut, or by the process before."""
 
-    def _prepare(self) -> None:
-        run = self._database.execute
-        # Held until close, by the kernel, so that kill -9 frees it: a second server on this file is refused.
-        run("PRAGMA locking_mode = EXCLUSIVE")
-        # Looked at before anything is written: another program's database must stay as it is.
-        is_new = self._recognise()
-        run("PRAGMA journal_mode = WAL")
-        # Who objects wants it gone, not marked as free.
-        run("PRAGMA secure_delete = ON")
-        # Under NORMAL a commit may vanish with the power; a verdict that was said to be safe must be on the disk.
-        run("PRAGMA synchronous = FULL")
-        run("BEGIN IMMEDIATE")
-        if is_new:
-            for statement in _SCHEMA.strip().split(";\n"):
-                run(statement)
-        run("COMMIT")
+    def _count(self) -> tuple[int, int]:
+        # By the index, which has both: the messages themselves are not read.
+        found = self._database.run("SELECT count(*), coalesce(sum(bytes), 0) FROM outbox INDEXED BY outbox_by_rank")
+        rows, size = found.fetchone()
+        return int(rows), int(size)
 
-    def _recognise(self) -> bool:
-        """Return whether the file is still empty; refuse what is no outbox of ours."""
-        run = self._database.execute
-        (tables,) = run("SELECT count(*) FROM sqlite_schema").fetchone()
-        (application,) = run("PRAGMA application_id").fetchone()
-        (version,) = run("PRAGMA user_version").fetchone()
-        if tables and application != APPLICATION_ID:
-            raise OutboxError(
-                f"outbox {self._path}: is an SQLite database of another program; nothing was changed. "
-                "Set outbox.path to a file of its own"
-            )
-        if tables and version > SCHEMA_VERSION:
-            raise OutboxError(
-                f"outbox {self._path}: has schema version {version}, this program knows {SCHEMA_VERSION}; nothing was "
-                "changed. Start the newer version to deliver what waits there, or set outbox.path to a new file"
-            )
-        return not tables
-
-    def _count(self) -> int:
-        return int(self._database.execute("SELECT count(*) FROM outbox").fetchone()[0])
+    def _last_seq(self) -> int:
+        row = self._database.run("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'").fetchone()
+        return 0 if row is None else int(row[0])
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
         """Commit what is done inside as one, or nothing of it."""
-        dropped_before = Counter(self.dropped)
-        self._database.execute("BEGIN")
+        before = self.depth, self.bytes, Counter(self.dropped)
+        self._database.run("BEGIN")
         try:
             yield
-            self._database.execute("COMMIT")
+            self._database.run("COMMIT")
         except BaseException:
-            # Some errors (a full disk) have ended the transaction already.
-            if self._database.in_transaction:
-                self._database.execute("ROLLBACK")
-            self.depth = self._count()
-            self.dropped = dropped_before
+            self._database.roll_back()
+            self.depth, self.bytes, self.dropped = before
             raise
 
     def put(self, messages: Iterable[Outgoing], now_s: float) -> None:
         """Append messages, those that wait already (same id and topic) left out; then keep the bounds."""
         for message in messages:
-            cursor = self._database.execute(
-                "INSERT OR IGNORE INTO outbox (id, topic, call_key, kind, rank, stored_s, message)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (
-                    message.id,
-                    message.topic,
-                    message.call_key,
-                    message.kind.value,
-                    _RANKS[message.kind],
-                    now_s,
-                    self._encoder.encode(message),
-                ),
+            seq = self._insert(
+                Record(
+                    seq=self.last_seq + 1,
+                    id=message.id,
+                    topic=message.topic,
+                    call_key=message.call_key,
+                    kind=message.kind.value,
+                    stored_s=now_s,
+                    message=self._encoder.encode(message),
+                )
             )
-            if cursor.rowcount == 1:
-                self.depth += 1
-                if message.kind is Kind.STATE:
-                    self._database.execute(
-                        "INSERT OR REPLACE INTO live (topic, call_key, id, seq) VALUES (?, ?, ?, ?)",
-                        (message.topic, message.call_key, message.id, cursor.lastrowid),
-                    )
+            if seq and message.kind is Kind.STATE:
+                self.keep_live([Live(message.topic, message.call_key, message.id, seq)])
         self.trim(now_s)
 
+    def keep(self, records: Iterable[Record], now_s: float, *, numbered: bool) -> None:
+        """Append what another store had, those that wait already left out; then keep the bounds.
+
+        Parameters
+        ----------
+        records
+            In order.
+        now_s
+            Seconds since 1970.
+        numbered
+            Whether they keep their numbers, which must then be free here; else they get new ones.
+        """
+        for record in records:
+            self._insert(record if numbered else msgspec.structs.replace(record, seq=self.last_seq + 1))
+        self.trim(now_s)
+
+    def _insert(self, record: Record) -> int:
+        """Append a row; returns its number, or 0 where it waits already."""
+        cursor = self._database.run(
+            "INSERT OR IGNORE INTO outbox (seq, id, topic, call_key, kind, rank, stored_s, message, bytes)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                record.seq,
+                record.id,
+                record.topic,
+                record.call_key,
+                record.kind,
+                _RANKS[Kind(record.kind)],
+                record.stored_s,
+                record.message,
+                len(record.message),
+            ),
+        )
+        self._written = True
+        if cursor.rowcount != 1:
+            return 0
+        self.last_seq = max(self.last_seq, record.seq)
+        self.depth += 1
+        self.bytes += len(record.message)
+        return record.seq
+
     def trim(self, now_s: float) -> None:
-        """Give up what is too old, then what is too much: partials first, then the rest by age, alerts never."""
-        expired = self._delete("rank < ? AND stored_s < ? RETURNING kind", (_NEVER_DROPPED, now_s - self._max_age_s))
+        """Give up what is too old, then what is too much: partials first, then by rank and age, alerts never."""
+        expired = self._delete(f"rank IN {_DROPPED} AND stored_s < ?", (now_s - self._max_age_s,))
         self.dropped.update(f"{kind}/age" for kind in expired)
-        excess = self.depth - self._max_rows
-        if excess > 0:
-            crowded = self._delete(
-                "seq IN (SELECT seq FROM outbox WHERE rank < ? ORDER BY rank, seq LIMIT ?) RETURNING kind",
-                (_NEVER_DROPPED, excess),
-            )
-            self.dropped.update(f"{kind}/full" for kind in crowded)
+        rows, size = self.depth - self._max_rows, self.bytes - self._max_bytes
+        if rows <= 0 and size <= 0:
+            return
+        # The fewest that make room, in the order in which they go: read from the index alone, and no further.
+        going = self._database.run(
+            f"SELECT seq, bytes FROM outbox INDEXED BY outbox_by_rank WHERE rank IN {_DROPPED} ORDER BY rank, seq"  # noqa: S608
+        )
+        crowded: list[int] = []
+        for seq, freed in going:
+            crowded.append(seq)
+            rows, size = rows - 1, size - freed
+            if rows <= 0 and size <= 0:
+                break
+        going.close()
+        for seq in crowded:
+            self.dropped.update(f"{kind}/full" for kind in self._delete("seq = ?", (seq,)))
+
+    @property
+    def overfull(self) -> bool:
+        """Whether what may never be given up is alone more than the bounds allow."""
+        return self.depth > self._max_rows or self.bytes > self._max_bytes
 
     def _delete(self, where: str, parameters: Sequence[object]) -> list[str]:
-        """Delete rows; the condition is one of this file's own. Returns what it is asked to return."""
-        cursor = self._database.execute(f"DELETE FROM outbox WHERE {where}", parameters)  # noqa: S608 - no outside text
-        kinds = [kind for (kind,) in cursor] if "RETURNING" in where else []
-        self.depth -= len(kinds) if "RETURNING" in where else cursor.rowcount
-        return kinds
+        """Delete rows; the condition is one of this file's own. Returns their kinds."""
+        self._written = True
+        gone = self._database.run(
+            f"DELETE FROM outbox WHERE {where} RETURNING kind, bytes",  # noqa: S608 - no outside text
+            parameters,
+        ).fetchall()
+        self.depth -= len(gone)
+        self.bytes -= sum(size for _, size in gone)
+        return [kind for kind, _ in gone]
 
     def pending(self, after_seq: int, limit: int) -> list[Row]:
-        """Return the oldest messages behind `after_seq`, in order."""
-        rows = self._database.execute(
+        """Return the oldest messages behind `after_seq`, in order.
+
+        Raises
+        ------
+        OutboxDamagedError
+            A message cannot be understood: its bytes are not those that were stored.
+        """
+        # Read to the end before anything can fail: an open cursor would keep the file locked after it is closed.
+        rows = self._database.run(
             "SELECT seq, message FROM outbox WHERE seq > ? ORDER BY seq LIMIT ?", (after_seq, limit)
-        )
-        return [Row(seq, self._decoder.decode(message)) for seq, message in rows]
+        ).fetchall()
+        try:
+            return [Row(seq, self._decoder.decode(message)) for seq, message in rows]
+        except (msgspec.MsgspecError, UnicodeDecodeError) as problem:
+            raise OutboxDamagedError(f"outbox {self._path}: a message in it is damaged ({problem})") from problem
+
+    def records(self, after_seq: int, limit: int) -> list[Record]:
+        """Return the oldest rows behind `after_seq` as they are stored, in order."""
+        rows = self._database.run(f"{SELECT_RECORDS} WHERE seq > ? ORDER BY seq LIMIT ?", (after_seq, limit))
+        return [Record(*row) for row in rows]
+
+    def has(self, seq: int) -> bool:
+        """Return whether a message of this number waits."""
+        return self._database.run("SELECT 1 FROM outbox WHERE seq = ?", (seq,)).fetchone() is not None
+
+    def has_message(self, message: Outgoing) -> int:
+        """Return the number of a message that waits under this id and topic, or 0."""
+        found = self._database.run(
+            "SELECT seq FROM outbox WHERE topic = ? AND id = ?", (message.topic, message.id)
+        ).fetchone()
+        return 0 if found is None else int(found[0])
+
+    def seqs_of_call(self, call_key: str) -> list[int]:
+        """Return the numbers of all that an objection removes."""
+        rows = self._database.run("SELECT seq FROM outbox WHERE call_key = ? AND kind <> ?", (call_key, Kind.CLEAR))
+        return [seq for (seq,) in rows]
+
+    def kinds(self) -> Counter[str]:
+        """Return how many messages of each kind wait."""
+        return Counter(dict(self._database.run("SELECT kind, count(*) FROM outbox GROUP BY kind").fetchall()))
 
     def remove(self, seqs: Iterable[int]) -> None:
         """Delete messages that are done with; a number that is gone already is no error."""
         for seq in seqs:
-            self._database.execute(
-                "DELETE FROM live WHERE seq < ? AND topic = (SELECT topic FROM outbox WHERE seq = ? AND kind = ?)",
-                (seq, seq, Kind.CLEAR),
-            )
+            cleared = self.cleared_by(seq)
+            if cleared:
+                self.forget_live(cleared, seq)
             self._delete("seq = ?", (seq,))
+
+    def discard(self, seqs: Iterable[int]) -> None:
+        """Delete messages that another store has now."""
+        for seq in seqs:
+            self._delete("seq = ?", (seq,))
+
+    def cleared_by(self, seq: int) -> str:
+        """Return the topic that the message of this number clears; empty where it clears none."""
+        found = self._database.run("SELECT topic FROM outbox WHERE seq = ? AND kind = ?", (seq, Kind.CLEAR))
+        (topic,) = found.fetchone() or ("",)
+        return str(topic)
+
+    def forget_live(self, topic: str, seq: int) -> None:
+        """Take note that the state that was put before `seq` no longer stands at the broker."""
+        self._database.run("DELETE FROM live WHERE topic = ? AND seq < ?", (topic, seq))
+
+    def lives(self) -> list[Live]:
+        """Return every topic on which a state may stand at the broker."""
+        return [Live(*row) for row in self._database.run("SELECT topic, call_key, id, seq FROM live")]
+
+    def keep_live(self, lives: Iterable[Live]) -> None:
+        """Take note of states that may stand at the broker."""
+        for live in lives:
+            self._database.run(
+                "INSERT OR REPLACE INTO live (topic, call_key, id, seq) VALUES (?, ?, ?, ?)",
+                (live.topic, live.call_key, live.id, live.seq),
+            )
 
     def remove_call(self, call_key: str) -> int:
         """Delete all that waits of a call but the clearing of its state; returns how many."""
-        before = self.depth
-        self._delete("call_key = ? AND kind <> ?", (call_key, Kind.CLEAR))
-        return before - self.depth
+        self._log_must_go = True
+        return len(self._delete("call_key = ? AND kind <> ?", (call_key, Kind.CLEAR)))
 
     def clear_left_behind(self, now_s: float) -> int:
         """Put a clearing message for every state of which none waits yet; returns how many calls there were."""
-        rows = self._database.execute("SELECT topic, call_key, id FROM live").fetchall()
-        self.put((clear(*row) for row in rows), now_s)
-        return len(rows)
+        lives = self.lives()
+        self.put((clear(live.topic, live.call_key, live.id) for live in lives), now_s)
+        return len(lives)
 
     def meta(self, key: str) -> str | None:
         """Return a value that was kept, or None."""
-        row = self._database.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        row = self._database.run("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return None if row is None else str(row[0])
 
     def set_meta(self, key: str, value: str) -> None:
         """Keep a value, in place of the one before."""
-        self._database.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (key, value))
+        self._database.run("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (key, value))
 
     def oldest_s(self) -> float | None:
         """Return when the first message in order was put, or None where none waits."""
-        row = self._database.execute("SELECT stored_s FROM outbox ORDER BY seq LIMIT 1").fetchone()
+        row = self._database.run("SELECT stored_s FROM outbox ORDER BY seq LIMIT 1").fetchone()
         return None if row is None else float(row[0])
+
+    def moved(self) -> bool:
+        """Return whether the file that is open no longer stands at its path."""
+        return self._database.moved()
+
+    def tidy(self, *, idle: bool) -> None:
+        """Leave no copy of what has been deleted: after an objection at once, else when there is time.
+
+        Not inside a transaction.
+
+        Parameters
+        ----------
+        idle
+            Whether there is time; once in a while there must be.
+        """
+        if self._log_must_go or (idle and self._written):
+            self._database.wipe_log()
+            self._log_must_go = self._written = False
+
+    def give_space_back(self) -> None:
+        """Where nothing waits, make a file that was once large small again. Not inside a transaction."""
+        if not self.depth:
+            self._database.give_space_back()
 
     def close(self) -> None:
         """Write the log back into the file and let go of it."""
         self._database.close()
 
+    def remove_file(self) -> None:
+        """Let go of the file and delete it; only for one in which nothing waits.
 
-def _connect(path: Path) -> sqlite3.Connection:
-    if not path.parent.is_dir():
-        raise OutboxError(f"outbox {path}: the folder {path.parent} does not exist; make it or set outbox.path")
-    try:
-        return sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
-    except sqlite3.Error as problem:
-        raise explain(problem, path) from problem
-
-
-def explain(problem: sqlite3.Error, path: Path) -> OutboxError:
-    """Return SQLite's error as one that says what to do."""
-    # Extended codes (https://www.sqlite.org/rescode.html) carry the plain one in their low byte.
-    code = getattr(problem, "sqlite_errorcode", 0) & 0xFF
-    advice = {
-        sqlite3.SQLITE_BUSY: "another running server uses it; stop that one or set outbox.path to another file",
-        sqlite3.SQLITE_NOTADB: "it is not an SQLite database; nothing was changed. Set outbox.path to another file",
-        sqlite3.SQLITE_CORRUPT: "it is damaged; keep a copy, try `sqlite3 FILE .recover`, or name a new file",
-        sqlite3.SQLITE_CANTOPEN: "it cannot be opened; check that it is a file and that this user may write there",
-        sqlite3.SQLITE_READONLY: "it cannot be written; check the rights of the file and its folder",
-        sqlite3.SQLITE_FULL: "the disk is full; free some space, nothing that was accepted is lost",
-        sqlite3.SQLITE_IOERR: "the disk does not answer as it should; check it, nothing that was accepted is lost",
-    }
-    return OutboxError(f"outbox {path}: {advice.get(code, 'SQLite refuses')} ({problem})")
+        It goes while it is still locked: whoever opens it next either makes a new one or sees that it has gone.
+        """
+        if self.depth:
+            raise OutboxError(f"outbox {self._path}: {self.depth} messages wait in it; it is not removed")
+        self._database.remove()

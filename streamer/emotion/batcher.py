@@ -4,7 +4,9 @@ The event loop must never wait for the network, and the network must never be ru
 releases the interpreter lock while it computes, so one thread beside the loop uses the core well. All that waits is
 taken at once and handed back with one wake-up of the loop. Each utterance is a run of its own: a batch would have to be
 padded, and a verdict would then depend, in its last digits, on what other calls happened to say at that moment. This
-file must never drop a job: a future always ends, with a verdict or with the reason why not.
+file must never drop a job: a future always ends, with a verdict or with the reason why not. So the queue has no bound
+of its own. What bounds it is who submits: so many calls are admitted, each with so many utterances that are not judged
+yet (`conversation.UNJUDGED`), and a node whose queue takes long refuses new calls (`streamer.shedding`).
 
 A caller's statistics are read when an utterance's turn comes, and a finished utterance is remembered in them before the
 next job begins: jobs are taken in the order of `submit`, so each is judged by what its caller had said before it, and a
@@ -17,6 +19,7 @@ import asyncio
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 
 import msgspec
@@ -63,6 +66,8 @@ class Batcher:
         self._model = model
         self._clock = clock
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._submitted_s: deque[float] = deque()
+        """When those that are not begun were submitted, the oldest first; each thread has one end of it."""
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._work, name="emotion-model", daemon=True)
         self._thread.start()
@@ -70,7 +75,15 @@ class Batcher:
     @property
     def waiting(self) -> int:
         """Utterances that the model has not begun with."""
-        return self._jobs.qsize()
+        return len(self._submitted_s)
+
+    @property
+    def waited_s(self) -> float:
+        """For how long the oldest of them has been waiting; 0 where none does."""
+        try:
+            return max(0.0, self._clock() - self._submitted_s[0])
+        except IndexError:  # the thread may take the last one at any moment
+            return 0.0
 
     def submit(
         self, features: NDArray[np.float32], caller: RunningNormaliser, *, final: bool
@@ -93,7 +106,9 @@ class Batcher:
             Ends with the verdict, or with `ModelError` if the model failed on this utterance.
         """
         future: asyncio.Future[Judged] = self._loop.create_future()
-        self._jobs.put(_Job(features, caller, final, self._clock(), future))
+        submitted_s = self._clock()
+        self._submitted_s.append(submitted_s)
+        self._jobs.put(_Job(features, caller, final, submitted_s, future))
         return future
 
     async def close(self) -> None:
@@ -115,6 +130,9 @@ class Batcher:
         return jobs[-1] is not None
 
     def _judge(self, job: _Job) -> Judged | ModelError:
+        self._submitted_s.popleft()
+        if job.future.cancelled():
+            return ModelError("nobody waits for this verdict: the person has objected")
         began_s = self._clock()
         try:
             judgement = self._model.judge(job.features, job.caller)

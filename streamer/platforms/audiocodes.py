@@ -12,11 +12,19 @@ from streamer.wire.audiocodes import AudioCodes, Conversations
 from streamer.wire.events import Dialect
 
 
-def reader(settings: Settings) -> Callable[[Upgrade], Dialect]:
-    """Return what makes a dialect for each socket; all of one server know each other's conversations."""
+def reader(settings: Settings, conversations: Conversations | None = None) -> Callable[[Upgrade], Dialect]:
+    """Return what makes a dialect for each socket; all of one server know each other's conversations.
+
+    Parameters
+    ----------
+    settings
+        The configuration.
+    conversations
+        What is known of conversations; None = of this process alone.
+    """
     mine = settings.dialects.audiocodes
-    conversations = Conversations()
-    return lambda _: AudioCodes(mine.participants, conversations, byte_order=mine.byte_order, label_fields=mine.labels)
+    known = Conversations() if conversations is None else conversations
+    return lambda _: AudioCodes(mine.participants, known, byte_order=mine.byte_order, label_fields=mine.labels)
 
 
 PLATFORM: Final = Platform(

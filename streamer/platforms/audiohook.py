@@ -179,7 +179,11 @@ def gate(keyring: Keyring, settings: Settings, wall_s: Callable[[], float] = tim
     keys = keyring.opening(AudioHook.name)
     strangers = sorted(set(unsigned) - {key.id for key in keys})
     if strangers:
-        raise ConfigError(f"dialects.audiohook.unsigned_keys: no [[keys]] entry {strangers[0]!r} opens audiohook")
+        # Which one is not said: it is a secret.
+        raise ConfigError(
+            f"dialects.audiohook.unsigned_keys: for {len(strangers)} of its {len(unsigned)} ids there is no [[keys]] "
+            "entry that opens audiohook"
+        )
     known = [_Secret(key, _client_secret(key, key.id in unsigned), key.id in unsigned) for key in keys]
     if known:
         return _Signed(known, _Front.of(keyring.public_url), wall_s)

@@ -1,5 +1,7 @@
 """Asterisk's AudioSocket, on a TCP port of its own: no path, no header and no secret, so the address decides.
 
+Asterisk speaks it in clear text only. Where a tunnel in front of it speaks TLS, the tunnel's certificate decides, too.
+
 The UUID in the first packet is chosen by whoever connects and opens nothing. This file must never let in an address
 beyond this machine that the configuration does not name.
 """
@@ -11,7 +13,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
 
-from streamer.auth import Keyring, Pass, Refusal, is_loopback
+from streamer.auth import Certificate, Keyring, Pass, Refusal, is_loopback
 from streamer.config import ConfigError, Settings
 from streamer.wire.audiosocket import AudioSocket
 from streamer.wire.events import Dialect
@@ -19,8 +21,14 @@ from streamer.wire.events import Dialect
 NAME: Final = AudioSocket.name
 
 
-def gate(keyring: Keyring, settings: Settings) -> Callable[[str], Pass | Refusal]:  # noqa: ARG001 - as all platforms
-    """Return what decides on a peer's IP address.
+Gate = Callable[[str, Certificate | None], Pass | Refusal]
+"""Decides on a peer's IP address and, where TLS asked for one, its certificate."""
+
+
+def gate(keyring: Keyring, settings: Settings) -> Gate:
+    """Return what decides on a peer.
+
+    A certificate that a key names opens as that key, wherever it comes from; without one the address decides.
 
     This machine may connect, unless `server.require_key` says that others come through it; else what `allow` names.
     `server.open` opens nothing here: what checks WebSocket requests in front of the server does not see this port.
@@ -34,7 +42,10 @@ def gate(keyring: Keyring, settings: Settings) -> Callable[[str], Pass | Refusal
     networks = [_network(text) for text in mine.allow]
     allowed = Pass(tenant=mine.tenant, key_id="")
 
-    def decide(address: str) -> Pass | Refusal:
+    def decide(address: str, certificate: Certificate | None) -> Pass | Refusal:
+        known = keyring.with_certificate(NAME, certificate) if certificate is not None else None
+        if known is not None:
+            return known
         if (is_loopback(address) and not settings.server.require_key) or _is_in(address, networks):
             return allowed
         return Refusal(

@@ -7,6 +7,13 @@ let in without one where a key is needed and none is configured.
 from __future__ import annotations
 
 from streamer.auth import NOBODY, Gate, Keyring, Pass, Refusal, Upgrade
+from streamer.config import Settings
+
+
+def asks(settings: Settings, platform: str) -> bool:
+    """Whether a platform's first message is held to a token."""
+    table = getattr(settings.dialects, platform, None)
+    return bool(getattr(table, "token", "") or getattr(table, "token_file", ""))
 
 
 def gate(keyring: Keyring, *, tenant: str, has_token: bool, expected: str) -> Gate:

@@ -6,12 +6,14 @@ A program sends the key as ``Authorization: Bearer``. A web page cannot set that
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
 
 from streamer.auth import Gate, Keyring, Pass, Refusal, Upgrade, wrong_key
 from streamer.config import Settings
 from streamer.platforms.platform import Platform
+from streamer.wire.events import Dialect
 from streamer.wire.native import Native
 
 SUBPROTOCOL: Final = "emotion-streamer.v1"
@@ -36,11 +38,17 @@ def gate(keyring: Keyring, settings: Settings) -> Gate:  # noqa: ARG001 - one in
     return decide
 
 
+def reader(settings: Settings) -> Callable[[Upgrade], Dialect]:
+    """Return what makes a dialect for each stream."""
+    labels = frozenset(settings.dialects.native.labels)
+    return lambda _: Native(labels)
+
+
 PLATFORM: Final = Platform(
     name=Native.name,
     path="/v1/stream",
     gate=gate,
-    reader=lambda _: lambda _: Native(),
+    reader=reader,
     ping_interval_s=lambda settings: settings.server.ping_interval_s,
     max_message_bytes=lambda settings: settings.server.max_message_bytes,
     subprotocols=(SUBPROTOCOL,),

@@ -15,12 +15,15 @@ have no other way to say that a call is over.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import ClassVar, Protocol
+from typing import ClassVar, Final, Protocol
 
 import msgspec
 
 Message = str | bytes
 """One WebSocket message: text or binary."""
+
+BAD_TOKEN: Final = "bad_token"  # noqa: S105 - what is said of one
+"""Code of the :class:`Fault` of a peer whose secret, in its first message, is missing or wrong."""
 
 
 class Role(StrEnum):

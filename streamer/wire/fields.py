@@ -16,6 +16,8 @@ from streamer.wire.reading import read_json, shown
 
 RATES_HZ: Final = (8000, 16000, 24000, 32000, 44100, 48000)
 """Sample rates that a leg can bring to 8 kHz."""
+ANY_LABEL: Final = "*"
+"""In the place of a label's name, where it is our own clients that choose them: all of them."""
 MAX_TEXT: Final = 256
 """Characters of an id or a label; what is longer is none."""
 

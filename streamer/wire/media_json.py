@@ -31,7 +31,7 @@ from typing import Any, ClassVar, Final, Protocol
 
 import msgspec
 
-from streamer.wire.events import Audio, Encoding, Fault, Message, Role, Start, Stop, WireEvent, Withdraw
+from streamer.wire.events import BAD_TOKEN, Audio, Encoding, Fault, Message, Role, Start, Stop, WireEvent, Withdraw
 from streamer.wire.fields import plain
 from streamer.wire.linear import ByteOrder, Samples
 from streamer.wire.reading import read_json, shown
@@ -259,7 +259,7 @@ class MediaStream(Silent, ABC):
             return [opening]
         parameters = opening.parameters
         if self._token and not hmac.compare_digest(parameters.get("token", "").encode(), self._token):
-            return [Fault("bad_token", f"the parameter 'token' is missing or wrong; set it by {self._where_to_set}")]
+            return [Fault(BAD_TOKEN, f"the parameter 'token' is missing or wrong; set it by {self._where_to_set}")]
         found = self._format(opening)
         if isinstance(found, Fault):
             return [found]

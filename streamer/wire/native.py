@@ -30,6 +30,7 @@ can grow.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import Enum, auto
 from typing import Annotated, ClassVar, Final
 
@@ -51,6 +52,7 @@ from streamer.wire.events import (
     WireEvent,
     Withdraw,
 )
+from streamer.wire.fields import ANY_LABEL
 from streamer.wire.reading import read_json, shown
 
 VERSION: Final = 1
@@ -147,12 +149,19 @@ class _State(Enum):
 
 
 class Native:
-    """One stream in the native protocol; see the module's table for what follows what."""
+    """One stream in the native protocol; see the module's table for what follows what.
+
+    Parameters
+    ----------
+    labels
+        Names of the labels of ``start`` that the call keeps; all others are dropped. ``*`` keeps all.
+    """
 
     name: ClassVar[str] = "native"
     peer_closes: ClassVar[bool] = False
 
-    def __init__(self) -> None:
+    def __init__(self, labels: Collection[str] = (ANY_LABEL,)) -> None:
+        self._labels = labels
         self._state = _State.WAITING
         self._start: Start | None = None
         self.unknown_events = 0
@@ -232,7 +241,7 @@ class Native:
     def _begin(self, start: _Start) -> WireEvent:
         if self._start is not None:
             return Fault("start_twice", "'start' came twice; open one stream for each call")
-        checked = _checked(start)
+        checked = _checked(start, self._labels)
         if isinstance(checked, Start):
             self._start = checked
             self._state = _State.LIVE
@@ -249,7 +258,7 @@ class Native:
         return Stop()
 
 
-def _checked(start: _Start) -> Start | Fault:
+def _checked(start: _Start, labels: Collection[str]) -> Start | Fault:
     """Return what a well-formed ``start`` means, or what is wrong with its values."""
     if start.version != VERSION:
         return Fault("bad_start", f"'start' has version {start.version}; this server speaks version {VERSION}")
@@ -271,7 +280,7 @@ def _checked(start: _Start) -> Start | Fault:
         roles=tuple(_ROLES[channel.role] for channel in start.channels),
         encoding=encoding,
         rate_hz=start.sample_rate,
-        labels=start.labels,
+        labels={name: text for name, text in start.labels.items() if name in labels or ANY_LABEL in labels},
         notice=start.notice,
         wants_events=start.events,
         speed=start.speed,

@@ -5,6 +5,7 @@ This file must never know a dialect's fields.
 
 from __future__ import annotations
 
+import re
 from typing import Final, TypeVar
 
 import msgspec
@@ -12,6 +13,12 @@ import msgspec
 T = TypeVar("T")
 
 _SHOWN: Final = 40
+_REPEATED: Final = re.compile(
+    r"(?P<what>Invalid (?:enum )?value|Object contains unknown field) (?P<quote>['\"`])(?P<text>.*)(?P=quote)"
+    r"(?P<place> - at `[^`]*`)?",
+    re.DOTALL,
+)
+"""Where msgspec repeats what a peer wrote, with nothing done about quotes in it."""
 _LEGIBLE: Final = 80
 """Characters kept of either end: what is wrong stands at the beginning, where it stands at the end."""
 
@@ -37,7 +44,10 @@ def read_json(decoder: msgspec.json.Decoder[T], text: str) -> T:
 
 
 def _legible(problem: str) -> str:
-    """Return what the decoder found wrong as it may stand in a log: it repeats a peer's text as it is, however long."""
+    """Return what the decoder found wrong, short and in one line: it repeats a peer's text as it is, however long."""
+    repeated = _REPEATED.fullmatch(problem)
+    if repeated:
+        return f"{repeated['what']} {shown(repeated['text'])}{repeated['place'] or ''}"
     line = problem.encode("unicode_escape").decode()
     return line if len(line) <= 2 * _LEGIBLE else f"{line[:_LEGIBLE]}...{line[-_LEGIBLE:]}"
 

@@ -28,12 +28,15 @@ from streamer_client.events import (
     UtteranceEvent,
     decode,
 )
+from structlog.testing import capture_logs
 
 from streamer.bus.bus import Bus
 from streamer.bus.mqtt import LinkError
 from streamer.bus.outbox import OutboxError
+from streamer.bus.share import Share
 from streamer.config import ConfigError, Settings, load
 from streamer.metrics import Metrics
+from tests.bus.broken_disks import forbid_writing
 
 CALL = CallRef(id="CA1", tenant="acme")
 ENVELOPE = {"source": "/nodes/n", "subject": "CA1", "time": "2026-11-22T10:15:04.210Z"}
@@ -109,6 +112,79 @@ async def test_an_objection_removes_what_waits_of_that_call_only(mosquitto, coll
         messages = await heard.until(lambda got: str(got[-1].topic).endswith("/ended") if got else False)
     delivered = [decode(bytes(one.payload)).id for one in messages if one.payload]
     assert delivered == ["u2", "e1"]
+
+
+async def test_from_the_first_moment_of_an_objection_nothing_of_the_call_leaves(
+    mosquitto, collecting, tmp_path
+) -> None:
+    given = settings(tmp_path, mosquitto.url)
+    removing, go_on = asyncio.Event(), asyncio.Event()
+    async with collecting(mosquitto, "emotion/v1/acme/calls/#") as heard, opened(given) as bus:
+        await asyncio.to_thread(mosquitto.stop)
+        await bus.state(STATE, "S1")
+        await bus.utterance(utterance(1), "S1")
+        real = bus._outbox.remove_call
+
+        async def slowly(key: str) -> int:
+            removing.set()
+            await go_on.wait()
+            return await real(key)
+
+        bus._outbox.remove_call = slowly
+        objecting = asyncio.create_task(bus.forget(CALL, "S1"))
+        await removing.wait()
+        await asyncio.to_thread(mosquitto.start)
+        await bus.utterance(utterance(2), "S2")
+        await heard.until(lambda got: any(b"u2" in one.payload for one in got))
+        go_on.set()
+        assert await objecting == 2
+        assert await bus.flush(10) == 0
+        await heard.until(lambda got: any(not one.payload for one in got))
+    assert [decode(bytes(one.payload)).id for one in heard.messages if one.payload] == ["u2"]
+
+
+async def test_a_disk_that_fails_keeps_no_event_from_the_broker_and_no_call_from_its_end(
+    mosquitto, collecting, tmp_path
+) -> None:
+    async with (
+        collecting(mosquitto, "emotion/v1/acme/calls/#") as heard,
+        opened(settings(tmp_path, mosquitto.url)) as bus,
+    ):
+        await bus.state(STATE, "S1")
+        await bus.utterance(utterance(1), "S1")
+        assert await bus.flush(10) == 0
+        with capture_logs() as logs:
+            await bus._outbox._do(lambda keeper: forbid_writing(keeper._disk))
+            await bus.utterance(utterance(2), "S1")
+            assert "cannot be written" in bus.trouble
+            assert not bus.strained
+            await bus.ended(ENDED, "S1")
+            assert await bus.flush(10) == 0
+            messages = await heard.until(lambda got: any(not one.payload for one in got))
+            await bus.utterance(utterance(3), "S2")
+            await bus.forget(CALL, "S2")
+    assert [decode(bytes(one.payload)).id for one in messages if one.payload] == ["s1", "u1", "u2", "e1"]
+    told = [line["event"] for line in logs if line["log_level"] == "error"]
+    assert "Calls go on" in told[0]
+    assert told[1].startswith("an objection cannot be carried out on the disk yet; nothing of the call leaves")
+
+
+async def test_what_workers_of_an_earlier_node_left_is_delivered_by_one_without_workers(
+    mosquitto, collecting, tmp_path
+) -> None:
+    of_worker = settings(tmp_path, mosquitto.url, **{"outbox.path": str(tmp_path / "outbox-w3.sqlite")})
+    bus = await Bus.open(of_worker, Metrics(CollectorRegistry()), Share(worker=3, salt="s"))
+    await bus.state(STATE, "S1")
+    await bus.utterance(utterance(1), "S1")
+    await bus.close()
+    async with (
+        collecting(mosquitto, "emotion/v1/acme/calls/#") as heard,
+        opened(settings(tmp_path, mosquitto.url)) as bus,
+    ):
+        assert await bus.flush(10) == 0
+        messages = await heard.until(lambda got: any(not one.payload for one in got))
+    assert [decode(bytes(one.payload)).id for one in messages if one.payload] == ["s1", "u1"]
+    assert not (tmp_path / "outbox-w3.sqlite").exists()
 
 
 async def test_a_killed_server_leaves_no_call_live_for_ever(mosquitto, collecting, tmp_path) -> None:

@@ -33,7 +33,7 @@ from streamer_client.events import (
     UtteranceEvent,
 )
 
-from streamer.bus.cloudevents import Kind, call_key, cleared, event_id, outgoing, rfc3339
+from streamer.bus.cloudevents import Kind, call_key, call_of, cleared, event_id, outgoing, rfc3339
 from streamer.bus.topics import Topics
 
 CALL = CallRef(id="CA1", tenant="acme", dialect="twilio")
@@ -148,6 +148,7 @@ def test_the_events_of_a_call_share_a_key_and_a_nodes_status_has_none() -> None:
     keys = {outgoing(event, Topics(), "s1").call_key for event in (UTTERANCE, PARTIAL, STATE, ENDED, ALERT)}
     assert keys == {call_key("acme", "CA1", "s1")}
     assert outgoing(STATUS, Topics(), "s1").call_key == ""
+    assert [call_of(key) for key in (*keys, "")] == ["CA1", None]
 
 
 def test_clearing_a_state_is_an_empty_retained_message_with_an_id_of_its_own() -> None:

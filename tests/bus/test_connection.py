@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from streamer.bus.cloudevents import Kind, Outgoing
 from streamer.bus.connection import connect, publish_properties
 from streamer.bus.settings import LinkError, MqttSettings
+from tests.certificates import Pair, authority, signed
 
 MESSAGE = Outgoing(id="a", kind=Kind.UTTERANCE, topic="t/a", payload=b"{}", properties=(("id", "a"), ("type", "x")))
 
@@ -206,8 +208,32 @@ async def test_tls_is_spoken_and_checked(mosquitto_with: Any, certificate: tuple
         await connect(MqttSettings(url))
 
 
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+async def test_a_broker_that_asks_for_a_certificate_gets_ours_and_refusing_it_is_said_in_words(
+    mosquitto_with: Any, tmp_path: Path, version: Any
+) -> None:
+    ca = authority(tmp_path, "ca")
+    its, ours = signed(ca, tmp_path, "broker"), signed(ca, tmp_path, "node-1")
+    strangers = signed(authority(tmp_path, "other-ca"), tmp_path, "stranger")
+    tls = (f"cafile {ca.cert}", f"certfile {its.cert}", f"keyfile {its.key}", "require_certificate true")
+    broker = mosquitto_with(*tls, "use_identity_as_username true")
+
+    async def open_as(shows: Pair | None) -> None:
+        files = {"cert_file": str(shows.cert), "key_file": str(shows.key)} if shows else {}
+        url = broker.url.replace("mqtt:", "mqtts:")
+        await (await connect(MqttSettings(url, version=version, ca_file=str(ca.cert), **files))).close()
+
+    await open_as(ours)
+    for shows, words in {
+        None: r"CERTIFICATE_REQUIRED\); it seems to ask for a certificate: set mqtt\.cert_file",
+        strangers: r"UNKNOWN_CA\); is the certificate in mqtt\.cert_file one of the authority",
+    }.items():
+        with pytest.raises(LinkError, match=words):
+            await open_as(shows)
+
+
 async def test_tls_to_a_port_without_it_is_said(mosquitto: Any) -> None:
-    with pytest.raises(LinkError, match=r"no TLS there|cannot be reached|gives no answer"):
+    with pytest.raises(LinkError, match=r"no TLS there|hangs up|gives no answer"):
         await connect(MqttSettings(mosquitto.url.replace("mqtt:", "mqtts:")))
 
 
@@ -219,3 +245,55 @@ def test_properties_carry_what_the_message_says(pairs: list[tuple[str, str]], ex
     assert properties.PayloadFormatIndicator == 1
     assert getattr(properties, "UserProperty", []) == pairs
     assert getattr(properties, "MessageExpiryInterval", None) == expiry_s
+
+
+async def test_what_the_network_has_not_taken_can_be_taken_back(mosquitto: Any, collecting: Any) -> None:
+    link = await connect(MqttSettings(mosquitto.url))
+    clear = Outgoing(id="c", kind=Kind.CLEAR, topic="t/state", payload=b"", call_key="call-1", retain=True)
+    theirs = [
+        Outgoing(id=name, kind=Kind.UTTERANCE, topic="t/a", payload=name.encode(), call_key="call-1", qos=qos)
+        for name, qos in (("final", 1), ("partial", 0))
+    ]
+    other = Outgoing(id="o", kind=Kind.UTTERANCE, topic="t/b", payload=b"other", call_key="call-2")
+    async with collecting(mosquitto, "t/#") as heard:
+        sent = {one.id: link.send(one) for one in (theirs[0], other, theirs[1], clear)}  # nothing is written yet
+        link.recall("call-1")
+        link.recall("call-3")
+        await sent["o"]
+        await sent["c"]
+        assert sent["final"].cancelled()
+        last = Outgoing(id="l", kind=Kind.UTTERANCE, topic="t/b", payload=b"last", call_key="call-1")
+        await link.send(last)
+        messages = await heard.until(lambda got: bool(got) and got[-1].payload == b"last")
+    assert [one.payload for one in messages] == [b"other", b"", b"last"]
+    link.recall("call-1")  # it has been acknowledged: there is nothing to take back
+    await link.close()
+
+
+async def test_a_message_of_which_the_network_has_the_beginning_goes_out_whole() -> None:
+    read_on, read_all, took = asyncio.Event(), asyncio.Event(), bytearray()
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"\x20\x02\x00\x00")  # CONNACK, accepted
+        await read_on.wait()
+        while chunk := await reader.read(1 << 20):
+            took.extend(chunk)
+        read_all.set()
+
+    async with listening(slow) as url:
+        link = await connect(MqttSettings(url, version="3.1.1"))
+        size = 32 * 2**20  # more than the buffers of two sockets hold
+        big = Outgoing(id="b", kind=Kind.UTTERANCE, topic="t/a", payload=b"x" * size, call_key="call-1")
+        begun, waiting = link.send(big), link.send(Outgoing(**{**msgspec.structs.asdict(big), "payload": b"waiting"}))
+        while not link._client._out_packet[0]["pos"]:  # noqa: ASYNC110 - paho has no event for it
+            await asyncio.sleep(0)
+        link.recall("call-1")
+        assert (begun.cancelled(), waiting.cancelled()) == (False, True)
+        read_on.set()
+        while link.has_unwritten:  # noqa: ASYNC110 - nor for this
+            await asyncio.sleep(0)
+        await link.close()
+        await read_all.wait()
+    assert took.count(b"x") >= size
+    assert b"waiting" not in took

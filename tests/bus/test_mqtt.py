@@ -21,9 +21,11 @@ from prometheus_client import CollectorRegistry
 from streamer_client.events import Status
 
 from streamer.bus.cloudevents import Kind, Outgoing, cleared
-from streamer.bus.mqtt import Pace, Publisher, backoff_s, probe
+from streamer.bus.drain import Drain
+from streamer.bus.mqtt import Pace, Publisher, backoff_s
 from streamer.bus.outbox import Outbox, OutboxError
-from streamer.bus.settings import LinkError, MqttSettings
+from streamer.bus.rights import Asking
+from streamer.bus.settings import MqttSettings
 from streamer.bus.store import Store
 from streamer.metrics import Metrics
 
@@ -103,6 +105,41 @@ async def fake_broker(mute_after: bytes = b"calls/") -> AsyncIterator[tuple[str,
                     acknowledged = True
                 if mute_after in seen:
                     took.set()
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield f"mqtt://127.0.0.1:{server.sockets[0].getsockname()[1]}", took
+
+
+@asynccontextmanager
+async def full_broker(refuses: Callable[[str], bool]) -> AsyncIterator[tuple[str, list[str]]]:
+    """Run a broker of MQTT 5 that answers what it is told to refuse with 'quota exceeded'; the list is what it took."""
+    took: list[str] = []
+
+    async def packet(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+        kind, length, shift = (await reader.readexactly(1))[0], 0, 0
+        while (byte := (await reader.readexactly(1))[0]) & 0x80:
+            length, shift = length | (byte & 0x7F) << shift, shift + 7
+        return kind, await reader.readexactly(length | byte << shift)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await packet(reader)
+            writer.write(b"\x20\x03\x00\x00\x00")  # CONNACK
+            while True:
+                kind, body = await packet(reader)
+                if kind & 0xF0 != 0x30:
+                    continue
+                end = 2 + int.from_bytes(body[:2], "big")
+                content = body[end + 3 + body[end + 2] :].decode().strip()
+                is_refused = body[2:end].startswith(b"calls/") and refuses(content)
+                if not is_refused:
+                    took.append(content)
+                writer.write(b"\x40\x03" + body[end : end + 2] + (b"\x97" if is_refused else b"\x00"))  # PUBACK
+        except asyncio.IncompleteReadError:
+            pass  # hung up
         finally:
             writer.close()
 
@@ -230,6 +267,46 @@ async def test_what_an_objection_removes_while_the_broker_is_away_is_never_sent(
             await bench.outbox.put([message("b2", "b")])
             await asyncio.to_thread(mosquitto.start)
             assert heard_ids(await heard.count(2)) == ["b1", "b2"]
+
+
+async def test_of_a_call_that_is_recalled_nothing_leaves_but_the_clearing_of_its_state(
+    mosquitto: Any, collecting: Any, bench: Bench
+) -> None:
+    state = message("state", kind=Kind.STATE, retain=True)
+    async with collecting(mosquitto, "calls/#") as heard:
+        await asyncio.to_thread(mosquitto.stop)
+        async with bench.publishing(mosquitto.url) as publisher:
+            await bench.outbox.put([message("a1"), message("b1", "b"), state, cleared(state), message("b2", "b")])
+            publisher.recall("a")
+            await asyncio.to_thread(mosquitto.start)
+            assert heard_ids(await heard.count(3)) == ["b1", "", "b2"]
+            publisher.release("a")
+            await bench.outbox.put([message("a2")])
+            assert heard_ids(await heard.count(4))[-1] == "a2"
+
+
+async def test_what_is_recalled_before_the_network_has_it_never_leaves_and_holds_nothing_up(
+    mosquitto: Any, collecting: Any, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recalled = asyncio.Event()
+    async with collecting(mosquitto, "calls/#") as heard, bench.publishing(mosquitto.url) as publisher:
+        await publisher.wait_connected()
+        real = Drain._send
+
+        def send(drain: Drain, row: Any) -> None:
+            real(drain, row)
+            if row.message.id == "b1":  # in one go with what was read: nothing has been written yet
+                publisher.recall("a")
+                recalled.set()
+
+        monkeypatch.setattr(Drain, "_send", send)
+        await bench.outbox.put([message("a1"), message("a2"), message("b1", "b")])
+        await recalled.wait()
+        await bench.outbox.remove_call("a")
+        publisher.release("a")
+        await bench.outbox.put([message("b2", "b")])
+        assert heard_ids(await heard.count(2)) == ["b1", "b2"]
+        assert await publisher.flush(20)
 
 
 async def test_the_state_of_a_call_stands_while_it_is_live_and_is_cleared_at_its_end(
@@ -369,6 +446,31 @@ async def test_what_the_broker_forbade_goes_in_order_once_it_is_allowed(
         assert await publisher.flush(20)
 
 
+async def test_what_a_full_broker_refuses_is_tried_again_and_no_call_loses_its_order(bench: Bench) -> None:
+    asked: list[str] = []
+
+    def refuses(name: str) -> bool:
+        """By turns, so that of messages sent in one go it would take the second and the fourth."""
+        asked.append(name)
+        return len(asked) % 2 == 1
+
+    names = [f"{call}{n}" for n in range(8) for call in "abc"]
+    with structlog.testing.capture_logs() as logs:
+        async with full_broker(refuses) as (url, took):
+            await bench.outbox.put([message(name, name[0]) for name in names])
+            async with bench.publishing(url) as publisher:
+                assert await publisher.flush(60)
+    heard = [name for name in took if name in names]
+    assert sorted(heard) == sorted(names)
+    for call in "abc":
+        assert [name for name in heard if name[0] == call] == [f"{call}{n}" for n in range(8)]
+    assert bench.value("publish_refused_total", reason="Quota exceeded") == len(asked) - len(names) > 0
+    assert bench.value("publish_retries_total") > 0
+    refusals = [line["event"] for line in logs if line["log_level"] == "error"]
+    assert "the broker refuses messages (Quota exceeded); they are kept and tried again" in refusals[0]
+    assert "the broker is full" in refusals[0]
+
+
 async def test_a_status_that_the_broker_forbids_stops_nothing_but_is_said(
     mosquitto_with: Any, collecting: Any, bench: Bench, tmp_path: Path
 ) -> None:
@@ -436,18 +538,17 @@ async def test_being_stopped_while_there_is_no_broker_takes_no_time(bench: Bench
         pass
 
 
-async def test_probing_tells_whether_the_broker_can_be_used_and_disturbs_nobody(
-    mosquitto: Any, collecting: Any, bench: Bench
-) -> None:
+async def test_a_check_does_not_disturb_a_running_server(mosquitto: Any, collecting: Any, bench: Bench) -> None:
     async with collecting(mosquitto, STATUS) as heard:
         async with bench.publishing(mosquitto.url) as publisher:
             await publisher.wait_connected()
-            await probe(MqttSettings(mosquitto.url))
-            await probe(MqttSettings(mosquitto.url, version="3.1.1"))
+            for version in ("5", "3.1.1"):
+                asking = Asking(MqttSettings(mosquitto.url, version=version), "node-1", 5)
+                await asking.rights(["default"])
+                await asking.close()
             assert publisher.connected
-        assert statuses(await heard.count(2)) == ["online", "offline"]
-    with pytest.raises(LinkError):
-        await probe(MqttSettings("mqtt://127.0.0.1:1"))
+        messages = await heard.until(lambda messages: len([one for one in messages if one.payload]) == 2)
+        assert statuses([one for one in messages if one.payload]) == ["online", "offline"]
 
 
 def test_it_runs_on_uvloop(mosquitto: Any, collecting: Any, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from streamer.bus.settings import LinkError, MqttSettings, read_secrets
+from tests.certificates import authority, locked, signed
 
 
 @pytest.mark.parametrize(
@@ -41,6 +42,11 @@ def test_settings_that_contradict_each_other_are_refused() -> None:
         MqttSettings("mqtt://broker", ca_file="ca.pem").address()
     with pytest.raises(LinkError, match=r"without mqtt\.username"):
         MqttSettings("mqtt://broker", password_file="secret").address()
+    for files in ({"cert_file": "a"}, {"cert_file": "a", "key_file": "b"}):
+        with pytest.raises(LinkError, match=r"mqtt\.cert_file: is set, but mqtt\.url speaks no TLS"):
+            MqttSettings("mqtt://broker", **files).address()
+    with pytest.raises(LinkError, match=r"mqtt\.key_file: is set without mqtt\.cert_file"):
+        MqttSettings("mqtts://broker", key_file="b").address()
 
 
 def test_the_password_is_the_first_line_of_its_file(tmp_path: Path) -> None:
@@ -65,5 +71,30 @@ def test_a_password_file_that_is_missing_is_named(tmp_path: Path) -> None:
 def test_an_authority_file_that_is_none_is_named(tmp_path: Path) -> None:
     not_pem = tmp_path / "ca.pem"
     not_pem.write_text("no certificate")
-    with pytest.raises(LinkError, match=r"mqtt\.ca_file: cannot read .*ca\.pem as PEM"):
+    with pytest.raises(LinkError, match=r"mqtt\.ca_file: .*ca\.pem holds no certificate in PEM"):
         read_secrets(MqttSettings("mqtts://127.0.0.1", ca_file=str(not_pem)), tls=True)
+
+
+def test_a_certificate_of_our_own_is_read_from_two_files_or_from_one_and_each_wrong_one_is_named(
+    tmp_path: Path,
+) -> None:
+    ca = authority(tmp_path, "ca")
+    ours, other = signed(ca, tmp_path, "node-1"), signed(ca, tmp_path, "node-2")
+    both, none = tmp_path / "both.pem", tmp_path / "none.pem"
+    both.write_bytes(ours.cert.read_bytes() + ours.key.read_bytes())
+
+    def read(cert: Path, key: Path | None = None) -> None:
+        files = {"ca_file": str(ca.cert), "cert_file": str(cert), "key_file": str(key or "")}
+        assert read_secrets(MqttSettings("mqtts://127.0.0.1", **files), tls=True).tls is not None
+
+    read(ours.cert, ours.key)
+    read(both)
+    for files, words in {
+        (none, ours.key): r"^mqtt\.cert_file: cannot read .*none\.pem",
+        (ours.cert, none): r"^mqtt\.key_file: cannot read .*none\.pem",
+        (ours.cert, other.key): r"^mqtt\.key_file: .* is not that of the certificate",
+        (ours.cert, locked(ours, "hunter2")): r"^mqtt\.key_file: .* is encrypted",
+        (ours.cert, None): r"^mqtt\.cert_file: .* holds no private key",
+    }.items():
+        with pytest.raises(LinkError, match=words):
+            read(*files)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer.bus.cloudevents import Kind, Outgoing, cleared
-from streamer.bus.store import APPLICATION_ID, SCHEMA_VERSION, OutboxError, Store, explain
+from streamer.bus.database import OutboxDamagedError
+from streamer.bus.store import Store
 
 DAY_S = 86_400.0
 
@@ -86,6 +87,48 @@ def test_an_objection_removes_all_of_its_call_and_of_no_other(store: Store) -> N
     assert names(store) == ["b"]
 
 
+def on_disk(path: Path) -> bytes:
+    """All bytes of the files of a database, its log included."""
+    return b"".join(file.read_bytes() for file in sorted(path.parent.glob(f"{path.name}*")))
+
+
+@settings(max_examples=25)
+@given(data=st.data())
+def test_after_an_objection_no_byte_of_the_call_is_in_the_files_any_more(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    path = tmp_path_factory.mktemp("store") / "outbox.sqlite"
+    store = Store(path, max_rows=1000, max_age_s=DAY_S)
+    sizes = st.sampled_from([0, 100, 600, 3000, 9000])  # in a page, several to a page, over several pages
+    for n in range(data.draw(st.integers(1, 40))):
+        call = data.draw(st.sampled_from(["objects", "other", "third"]))
+        with store.transaction():
+            store.put([msgspec.structs.replace(message(f"{call}-{n}", call=call), payload=bytes(data.draw(sizes)))], 0)
+        if data.draw(st.integers(0, 3)) == 0:
+            with store.transaction():
+                store.remove([row.seq for row in store.pending(0, data.draw(st.integers(0, 3)))])
+    with store.transaction():
+        store.put([message("other-last", call="other")], 0)
+        store.remove_call("objects")
+    store.tidy(idle=False)
+    assert b"objects" not in on_disk(path)
+    assert b"other-last" in on_disk(path)
+    store.close()
+
+
+def test_copies_of_what_was_delivered_go_when_there_is_time(store: Store, path: Path) -> None:
+    with store.transaction():
+        store.put([message("delivered")], 0)
+    store.tidy(idle=True)
+    assert b"delivered" in on_disk(path), "it waits"
+    with store.transaction():
+        store.remove([1])
+    store.tidy(idle=False)
+    assert b"delivered" in on_disk(path), "there is no time"
+    store.tidy(idle=True)
+    assert b"delivered" not in on_disk(path)
+
+
 def test_an_objection_leaves_the_clearing_of_the_state(store: Store) -> None:
     state = message("s", Kind.STATE)
     store.put([state, cleared(state)], 0)
@@ -127,39 +170,159 @@ def test_values_are_kept_across_openings(path: Path) -> None:
 
 
 kinds = st.sampled_from(list(Kind))
-puts = st.lists(st.tuples(kinds, st.floats(0, 100)), max_size=60)
+puts = st.lists(st.tuples(kinds, st.floats(0, 100), st.integers(0, 2000)), max_size=60)
 
 
-def survivors(waiting: list[tuple[str, Kind, float]], max_rows: int, now_s: float, max_age_s: float) -> list[str]:
-    """The policy in plain words: too old goes first; then partials, then the rest, oldest first; two kinds never."""
+def survivors(
+    waiting: list[tuple[str, Kind, float, int]], max_rows: int, max_bytes: int, now_s: float, max_age_s: float
+) -> list[str]:
+    """The policy in plain words: too old goes first; then partials, then the rest, then summaries; two kinds never."""
     never = {Kind.ALERT, Kind.CLEAR}
     left = [row for row in waiting if row[1] in never or row[2] >= now_s - max_age_s]
-    for group in ({Kind.PARTIAL}, set(Kind) - never - {Kind.PARTIAL}):
+    for group in ({Kind.PARTIAL}, {Kind.UTTERANCE, Kind.STATE, Kind.STATUS}, {Kind.ENDED}):
         for row in [row for row in left if row[1] in group]:
-            if len(left) > max_rows:
+            if len(left) > max_rows or sum(size for *_, size in left) > max_bytes:
                 left.remove(row)
-    return [name for name, _, _ in left]
+    return [name for name, *_ in left]
+
+
+def stored_size(one: Outgoing) -> int:
+    return len(msgspec.msgpack.encode(one))
 
 
 @settings(max_examples=60, deadline=None)
-@given(puts, st.integers(1, 20), st.floats(1, 100))
+@given(puts, st.integers(1, 20), st.integers(1000, 20_000), st.floats(1, 100))
 def test_at_its_bounds_the_outbox_gives_up_what_the_policy_says(
-    tmp_path_factory: pytest.TempPathFactory, arrivals: list[tuple[Kind, float]], max_rows: int, max_age_s: float
+    tmp_path_factory: pytest.TempPathFactory,
+    arrivals: list[tuple[Kind, float, int]],
+    max_rows: int,
+    max_bytes: int,
+    max_age_s: float,
 ) -> None:
-    store = Store(tmp_path_factory.mktemp("store") / "o.sqlite", max_rows, max_age_s)
-    model: list[tuple[str, Kind, float]] = []
+    store = Store(tmp_path_factory.mktemp("store") / "o.sqlite", max_rows, max_age_s, max_bytes)
+    model: list[tuple[str, Kind, float, int]] = []
     now_s = 0.0
-    for n, (kind, wait_s) in enumerate(arrivals):
+    for n, (kind, wait_s, size) in enumerate(arrivals):
         now_s += wait_s
-        store.put([message(str(n), kind, call=f"call-{n}")], now_s)
-        model.append((str(n), kind, now_s))
-        kept = set(survivors(model, max_rows, now_s, max_age_s))
+        one = msgspec.structs.replace(message(str(n), kind, call=f"call-{n}"), payload=bytes(size))
+        store.put([one], now_s)
+        model.append((str(n), kind, now_s, stored_size(one)))
+        kept = set(survivors(model, max_rows, max_bytes, now_s, max_age_s))
         model = [row for row in model if row[0] in kept]
-        assert names(store) == [name for name, _, _ in model]
+        assert names(store) == [name for name, *_ in model]
     assert store.depth == len(model)
+    assert store.bytes == sum(size for *_, size in model)
+    assert store.overfull == (len(model) > max_rows or store.bytes > max_bytes)
     assert store.dropped.total() == len(arrivals) - len(model)
     assert not any(name.startswith(("alert/", "clear/")) for name in store.dropped)
     store.close()
+
+
+def test_neither_bound_is_kept_by_reading_all_that_waits(store: Store) -> None:
+    """With a million messages waiting, each put would be a second of the disk's time."""
+    plans = []
+    for statement in (
+        "DELETE FROM outbox WHERE rank IN (0, 1, 2) AND stored_s < 5",
+        "SELECT seq, bytes FROM outbox INDEXED BY outbox_by_rank WHERE rank IN (0, 1, 2) ORDER BY rank, seq",
+        "SELECT count(*), coalesce(sum(bytes), 0) FROM outbox INDEXED BY outbox_by_rank",
+    ):
+        plans += [row[3] for row in store._database.run(f"EXPLAIN QUERY PLAN {statement}")]
+    assert plans == [
+        "SEARCH outbox USING INDEX outbox_by_age (rank=? AND stored_s<?)",
+        "SEARCH outbox USING COVERING INDEX outbox_by_rank (rank=?)",
+        "SCAN outbox USING COVERING INDEX outbox_by_rank",
+    ]
+
+
+def test_sizes_are_known_again_after_an_opening(path: Path) -> None:
+    store = Store(path, 10, DAY_S)
+    sent = [message("a"), message("b" * 1000, Kind.ALERT)]
+    store.put(sent, 0)
+    store.close()
+    store = Store(path, 10, DAY_S)
+    assert (store.depth, store.bytes) == (2, sum(map(stored_size, sent)))
+    store.remove([1])
+    assert (store.depth, store.bytes) == (1, stored_size(sent[1]))
+    store.close()
+
+
+def test_a_transaction_that_fails_gives_nothing_up(path: Path) -> None:
+    store = Store(path, 2, DAY_S)
+    store.put([message("a"), message("b")], 0)
+    before = store.bytes
+
+    def fail() -> None:
+        with store.transaction():
+            store.put([message("c")], 0)
+            raise RuntimeError("in the middle")
+
+    with pytest.raises(RuntimeError, match="in the middle"):
+        fail()
+    assert (names(store), store.depth, store.bytes, store.dropped) == (["a", "b"], 2, before, {})
+    store.close()
+
+
+def test_rows_move_to_another_store_whole_in_order_and_once(store: Store, tmp_path: Path) -> None:
+    store.put([message("a"), message("s", Kind.STATE), message("b", Kind.ALERT)], 7)
+    other = Store(tmp_path / "other.sqlite", 10, DAY_S)
+    other.put([message("own"), message("b", Kind.ALERT)], 8)
+    other.keep(store.records(0, 2), 9, numbered=False)
+    other.keep(store.records(2, 2), 9, numbered=False)
+    assert names(other) == ["own", "b", "a", "s"]
+    assert other.oldest_s() == 8
+    assert [row.message for row in other.pending(2, 9)] == [row.message for row in store.pending(0, 2)]
+    assert other.kinds() == {"utterance": 2, "alert": 1, "state": 1}
+    store.discard(record.seq for record in store.records(0, 9))
+    assert store.depth == 0
+    other.close()
+
+
+def test_rows_may_keep_their_numbers(store: Store, tmp_path: Path) -> None:
+    store.put([message("a"), message("b")], 7)
+    other = Store(tmp_path / "other.sqlite", 10, DAY_S)
+    other.keep(store.records(1, 9), 9, numbered=True)
+    other.put([message("c")], 9)
+    assert [(row.seq, row.message.id) for row in other.pending(0, 9)] == [(2, "b"), (3, "c")]
+    assert (other.has(2), other.has(1)) == (True, False)
+    assert (other.has_message(message("c")), other.has_message(message("d"))) == (3, 0)
+    other.close()
+
+
+def test_states_that_may_stand_can_be_told_to_another_store(store: Store, tmp_path: Path) -> None:
+    store.put([message("s", Kind.STATE)], 0)
+    other = Store(tmp_path / "other.sqlite", 10, DAY_S)
+    other.keep_live(store.lives())
+    assert other.clear_left_behind(1) == 1
+    assert names(other) == ["s-clear"]
+    assert other.cleared_by(1) == message("s", Kind.STATE).topic
+    other.forget_live(other.cleared_by(1), 0)
+    assert len(other.lives()) == 1
+    other.forget_live(other.cleared_by(1), 2)
+    assert other.lives() == []
+    other.close()
+
+
+def test_what_an_objection_would_remove_is_known_by_number(store: Store) -> None:
+    state = message("s", Kind.STATE)
+    store.put([state, message("a"), cleared(state), message("b", call="call-2")], 0)
+    assert store.seqs_of_call("call-1") == [1, 2]
+
+
+def test_a_message_that_cannot_be_understood_is_damage(store: Store) -> None:
+    store.put([message("a")], 0)
+    for damaged in (b"\xff", b"\x81\xa2id\xa1\xff"):
+        store._database.run("UPDATE outbox SET message = ?", (damaged,))
+        with pytest.raises(OutboxDamagedError, match="a message in it is damaged"):
+            store.pending(0, 1)
+
+
+def test_a_file_that_was_large_is_small_again_once_all_is_delivered(store: Store, path: Path) -> None:
+    store.put([msgspec.structs.replace(message(str(n)), payload=bytes(9_000_000)) for n in range(8)], 0)
+    store.give_space_back()
+    store.remove(range(1, 9))
+    store.give_space_back()
+    store.close()
+    assert path.stat().st_size < 1_000_000
 
 
 def test_drops_are_counted_by_kind_and_reason(path: Path) -> None:
@@ -168,85 +331,3 @@ def test_drops_are_counted_by_kind_and_reason(path: Path) -> None:
     store.put([message("c")], 100)
     assert store.dropped == {"partial/full": 1, "utterance/full": 1, "utterance/age": 1}
     store.close()
-
-
-def test_a_second_server_on_the_same_file_is_refused_in_words(store: Store, path: Path) -> None:
-    store.put([message("a")], 0)
-    with pytest.raises(OutboxError, match="another running server uses it"):
-        Store(path, 10, DAY_S)
-    assert names(store) == ["a"]
-
-
-def test_a_file_that_is_no_database_is_refused_and_left_alone(path: Path) -> None:
-    content = b"minutes of the meeting\n" * 200
-    path.write_bytes(content)
-    with pytest.raises(OutboxError, match="not an SQLite database; nothing was changed"):
-        Store(path, 10, DAY_S)
-    assert path.read_bytes() == content
-
-
-def test_a_database_of_another_program_is_refused_and_left_alone(path: Path) -> None:
-    other = sqlite3.connect(path)
-    other.execute("CREATE TABLE customers (name TEXT)")
-    other.commit()
-    other.close()
-    content = path.read_bytes()
-    with pytest.raises(OutboxError, match="database of another program; nothing was changed"):
-        Store(path, 10, DAY_S)
-    assert path.read_bytes() == content
-
-
-def test_an_outbox_of_a_newer_version_is_refused(path: Path) -> None:
-    Store(path, 10, DAY_S).close()
-    newer = sqlite3.connect(path)
-    newer.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
-    newer.close()
-    with pytest.raises(OutboxError, match=f"schema version {SCHEMA_VERSION + 1}"):
-        Store(path, 10, DAY_S)
-
-
-def test_a_damaged_outbox_is_refused_in_words(path: Path) -> None:
-    store = Store(path, 1000, DAY_S)
-    store.put([message(str(n)) for n in range(200)], 0)
-    store.close()
-    content = bytearray(path.read_bytes())
-    content[100:4096] = b"\xff" * 3996
-    path.write_bytes(content)
-    with pytest.raises(OutboxError, match="damaged"):
-        Store(path, 10, DAY_S)
-
-
-def test_a_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
-    with pytest.raises(OutboxError, match=r"the folder .*missing does not exist"):
-        Store(tmp_path / "missing" / "o.sqlite", 10, DAY_S)
-
-
-def test_a_path_that_is_a_folder_is_refused_in_words(tmp_path: Path) -> None:
-    with pytest.raises(OutboxError, match="it cannot be opened"):
-        Store(tmp_path, 10, DAY_S)
-
-
-@pytest.mark.parametrize(
-    ("code", "advice"),
-    [
-        (sqlite3.SQLITE_FULL, "disk is full"),
-        (sqlite3.SQLITE_READONLY, "cannot be written"),
-        (sqlite3.SQLITE_READONLY | 1 << 8, "cannot be written"),
-        (sqlite3.SQLITE_IOERR, "disk does not answer"),
-        (sqlite3.SQLITE_MISUSE, "SQLite refuses"),
-    ],
-)
-def test_what_sqlite_says_is_explained(code: int, advice: str) -> None:
-    problem = sqlite3.OperationalError("as it says")
-    problem.sqlite_errorcode = code
-    told = str(explain(problem, Path("o.sqlite")))
-    assert advice in told
-    assert "o.sqlite" in told
-    assert "as it says" in told
-
-
-def test_every_commit_reaches_the_disk_before_it_is_said_to_be_done(store: Store) -> None:
-    (synchronous,) = store._database.execute("PRAGMA synchronous").fetchone()
-    (journal,) = store._database.execute("PRAGMA journal_mode").fetchone()
-    (application,) = store._database.execute("PRAGMA application_id").fetchone()
-    assert (synchronous, journal, application) == (2, "wal", APPLICATION_ID)

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from streamer_client.broker import Broker, backoff
-from streamer_client.errors import OptionError
+from streamer_client.errors import BrokerError, OptionError
+
+from tests.certificates import Pair, authority, locked, signed
 
 
 @pytest.mark.parametrize(
@@ -38,12 +40,53 @@ def test_what_is_no_broker_is_refused_without_repeating_it(url: str) -> None:
         (Broker(version="4"), False, "unknown MQTT version '4'; choose from 5, 3.1.1"),
         (Broker(), True, "needs a client_id"),
         (Broker(password_file="nowhere"), False, "cannot read the password file nowhere: No such file"),
-        (Broker("mqtts://host", ca_file="nowhere"), False, "there is no file nowhere"),
+        (Broker("mqtts://host", ca_file="nowhere"), False, "there is no file nowhere; ca_file names"),
+        (Broker("mqtts://host", cert_file="nowhere"), False, "there is no file nowhere; cert_file names"),
+        (Broker("mqtts://host", key_file=__file__), False, "key_file is given without cert_file"),
+        (Broker("mqtt://host", ca_file=__file__), False, "ca_file is given, but mqtt://host:1883 speaks no TLS"),
+        (Broker("mqtts://host", ca_file=__file__), False, "cannot read a certificate in PEM from .*; ca_file names"),
+        (Broker("mqtts://host", cert_file=__file__), False, "cannot use the certificate in .* with the key in"),
     ],
 )
 async def test_settings_that_cannot_be_right_are_named(broker: Any, persistent: Any, words: str) -> None:
     with pytest.raises(OptionError, match=words):
         broker.client(persistent=persistent)
+
+
+async def test_a_locked_key_is_refused_and_nobody_is_asked_for_its_password(tmp_path: Path) -> None:
+    ours = authority(tmp_path, "ours")
+    broker = Broker("mqtts://host", cert_file=str(ours.cert), key_file=str(locked(ours, "hunter2")))
+    with pytest.raises(OptionError, match="the key not encrypted"):
+        broker.client()
+
+
+async def test_a_broker_that_asks_for_a_certificate_gets_ours_and_refusing_it_is_said_in_words(
+    mosquitto_with: Any, tmp_path: Path
+) -> None:
+    ca = authority(tmp_path, "ca")
+    its, ours = signed(ca, tmp_path, "broker"), signed(ca, tmp_path, "reader")
+    strangers = signed(authority(tmp_path, "other-ca"), tmp_path, "stranger")
+    running = mosquitto_with(
+        f"cafile {ca.cert}", f"certfile {its.cert}", f"keyfile {its.key}", "require_certificate true"
+    )
+    url = running.url.replace("mqtt:", "mqtts:")
+
+    async def open_as(shows: Pair | None, trusts: str = str(ca.cert)) -> None:
+        files = (str(shows.cert), str(shows.key)) if shows else ("", "")
+        broker = Broker(url, ca_file=trusts, cert_file=files[0], key_file=files[1])
+        try:
+            async with broker.client():
+                pass
+        except aiomqtt.MqttError as problem:
+            raise broker.explain(problem) from problem
+
+    await open_as(ours)
+    with pytest.raises(BrokerError, match=r"does not take our certificate \(.*REQUIRED\); give the one it asks for"):
+        await open_as(None)
+    with pytest.raises(BrokerError, match=r"does not take our certificate \(.*UNKNOWN_CA\); is cert_file one"):
+        await open_as(strangers)
+    with pytest.raises(BrokerError, match=r"is not trusted .*; is ca_file the authority"):
+        await open_as(ours, trusts="")
 
 
 async def test_an_empty_password_file_is_no_password(tmp_path: Path) -> None:

@@ -106,6 +106,36 @@ async def test_what_is_no_event_is_counted_logged_and_passed_over(
     assert where in caplog.text
 
 
+async def test_what_somebody_had_the_broker_keep_is_not_taken_for_new(
+    mosquitto: Any, make: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    old, event = make.utterance(1), make.utterance(2)
+    await publish(mosquitto, (topic(old), encode(old)), retain=True)
+    with caplog.at_level(logging.WARNING, "streamer_client"):
+        async with subscribe(mosquitto.url) as events:
+            await publish(mosquitto, (topic(event), encode(event)))
+            assert await first(events, 1) == [event]
+            assert (events.stale, events.duplicates) == (1, 0)
+            # What is retained anew while somebody listens has just been said.
+            await publish(mosquitto, (topic(old), encode(old)), retain=True)
+            assert await first(events, 1) == [old]
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.startswith(f"skipped a retained message on {topic(old)}, where nothing of ours is ever retained")
+
+
+async def test_a_flood_of_what_is_no_event_is_no_flood_of_lines(
+    mosquitto: Any, make: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    event, where = make.utterance(), f"{CALLS}/CA1/customer/utterance"
+    async with subscribe(mosquitto.url) as events:
+        with caplog.at_level(logging.WARNING, "streamer_client"):
+            await publish(mosquitto, *[(where, b"hello")] * 120, (topic(event), encode(event)))
+            assert await first(events, 1) == [event]
+        assert events.unreadable == 120
+    told = [record.getMessage().rpartition("(")[2] for record in caplog.records]
+    assert told == [f"{count} so far)" for count in (1, 2, 3, 10, 100)]
+
+
 async def test_programs_that_pass_events_on_see_unknown_ones_and_the_payload(mosquitto: Any) -> None:
     payload = b'{"type":"emotion-streamer.utterance.v9","id":"2","mood":"mellow"}'
     async with subscribe(mosquitto.url) as events:

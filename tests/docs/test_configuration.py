@@ -33,7 +33,7 @@ def in_force() -> dict[str, Any]:
 
     def walk(table: dict[str, Any], prefix: str) -> None:
         for name, value in table.items():
-            if isinstance(value, dict) and name not in {"roles", "participants"}:
+            if isinstance(value, dict) and name not in {"roles", "participants", "calls_per_tenant"}:
                 walk(value, f"{prefix}{name}.")
             else:
                 found[prefix + name] = value

@@ -42,10 +42,12 @@ class Scripted:
 
     def __init__(self) -> None:
         self.threads: set[str] = set()
+        self.judged: list[int] = []
         self.gate = threading.Event()
 
     def judge(self, features: np.ndarray, caller: RunningNormaliser) -> Judgement:
         self.gate.wait()
+        self.judged.append(int(features[0, 0]))
         self.threads.add(threading.current_thread().name)
         match int(features[0, 0]):
             case 1:
@@ -165,4 +167,34 @@ async def test_a_call_that_has_gone_does_not_disturb_the_others() -> None:
     broken.cancel()
     fake.gate.set()
     assert (await stays).verdict.top == "4"
+    await batcher.close()
+
+
+async def test_what_nobody_waits_for_any_more_is_not_judged() -> None:
+    model = scripted()
+    batcher = Batcher(model)
+    jobs = [batcher.submit(np.full((1, 1), n, np.float32), someone(), final=True) for n in (3, 4, 5)]
+    jobs[1].cancel()
+    model.gate.set()
+    assert [(await job).verdict.top for job in (jobs[0], jobs[2])] == ["3", "5"]
+    await batcher.close()
+    assert model.judged == [3, 5]
+    assert batcher.waiting == 0
+
+
+async def test_how_long_the_oldest_waits_is_known_and_nothing_when_none_waits() -> None:
+    fake = scripted()
+    now_s = [10.0]
+    batcher = Batcher(fake, lambda: now_s[0])
+    assert batcher.waited_s == 0
+    futures = [batcher.submit(np.full((1, 1), 9, np.float32), someone(), final=True)]
+    while batcher.waiting:  # noqa: ASYNC110 - until the thread has begun with it; it sets no event
+        await asyncio.sleep(0)
+    for now_s[0] in (11.0, 12.0):
+        futures.append(batcher.submit(np.full((1, 1), 9, np.float32), someone(), final=True))
+    now_s[0] = 15.0
+    assert (batcher.waiting, batcher.waited_s) == (2, 4.0)
+    fake.gate.set()
+    await asyncio.gather(*futures)
+    assert (batcher.waiting, batcher.waited_s) == (0, 0)
     await batcher.close()

@@ -2,6 +2,9 @@
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -470,3 +473,11 @@ def test_a_network_that_differs_from_its_card_is_refused_in_words(
 ) -> None:
     with pytest.raises(ModelError, match=message):
         load(write(tmp_path / "tiny", build()))
+
+
+def test_the_runtime_reports_to_nobody_and_writes_nothing(tmp_path: Path) -> None:
+    loading = "from streamer.emotion import model; model.load(model.locate('telephone'))"
+    # Its maker's own build minds whether it runs in a pipeline, so nothing may say so here.
+    alone = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", loading], env=alone, check=True, timeout=120)
+    assert list(tmp_path.iterdir()) == []

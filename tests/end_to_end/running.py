@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -80,8 +81,8 @@ class Node:
             [STREAMER, *command],
             cwd=folder,
             env=environment(STREAMER_NODE=name, STREAMER_LOG_FORMAT="json", **(variables or {})),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,  # what is said there is no less public
             text=True,
         )
         self.log: list[Line] = []
@@ -99,6 +100,11 @@ class Node:
     def twilio_url(self) -> str:
         """Where Twilio goes."""
         return f"ws://127.0.0.1:{self.port}/twilio"
+
+    @property
+    def pid(self) -> int:
+        """The process that was started; of a node of several workers, their supervisor."""
+        return self._process.pid
 
     @property
     def open_files(self) -> int:
@@ -164,20 +170,24 @@ class Node:
         return await asyncio.to_thread(self._end)
 
     def close(self) -> None:
-        """End it, whatever it is doing."""
+        """End it, whatever it is doing, and its workers, which outlive their supervisor as long as they have calls."""
         self._process.kill()
+        for line in list(self.log):
+            if line["event"] == "worker started":
+                with suppress(ProcessLookupError):
+                    os.kill(line["pid"], signal.SIGKILL)
         self._end()
 
     def _end(self) -> int:
         code = self._process.wait(PATIENCE_S)
         self._reader.join(PATIENCE_S)
-        assert self._process.stderr is not None
-        self._process.stderr.close()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
         return code
 
     def _read(self) -> None:
-        assert self._process.stderr is not None
-        for text in self._process.stderr:
+        assert self._process.stdout is not None
+        for text in self._process.stdout:
             line = _parsed(text)
             with self._heard:
                 self.log.append(line)

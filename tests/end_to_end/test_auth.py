@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -14,7 +15,7 @@ from websockets.exceptions import InvalidStatus
 
 from tests.conftest import Broker
 from tests.end_to_end.hearing import listening
-from tests.end_to_end.running import Node
+from tests.end_to_end.running import Node, streamer
 from tests.end_to_end.sounds import Samples, linear
 from tests.end_to_end.speaking import STOP, converse, native_call, start
 
@@ -36,9 +37,8 @@ dialects = ["twilio"]
 
 
 class Nodes(NamedTuple):
-    """Three that listen on every address of this machine."""
+    """Two that listen on every address of this machine."""
 
-    keyless: Node
     open: Node
     keyed: Node
 
@@ -46,8 +46,8 @@ class Nodes(NamedTuple):
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def nodes(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Nodes]:
     folders = [tmp_path_factory.mktemp(name) for name in Nodes._fields]
-    (folders[2] / "crm.key").write_text("of-the-crm\n", encoding="utf-8")
-    configs = ["", "[server]\nopen = true\n", KEYS]
+    (folders[1] / "crm.key").write_text("of-the-crm\n", encoding="utf-8")
+    configs = ["[server]\nopen = true\n", KEYS]
     started = Nodes(
         *(
             Node(folder, broker.url, config=config, flags=("--host", "0.0.0.0"), name=folder.name)
@@ -83,12 +83,25 @@ async def test_on_loopback_a_key_that_is_shown_must_be_right_all_the_same(node: 
     assert "key" in text
 
 
-async def test_elsewhere_nobody_comes_in_where_there_are_no_keys(nodes: Nodes) -> None:
-    status, text = await refused(nodes.keyless.url)
+@pytest.mark.parametrize(
+    "flags", [("--host", "0.0.0.0"), ("--host", "::"), ("--host", "0"), ("--host", "")], ids=["v4", "v6", "0", "empty"]
+)
+def test_elsewhere_a_server_without_keys_does_not_start_and_says_so_in_one_line(
+    flags: tuple[str, ...], tmp_path: Path
+) -> None:
+    ended = streamer("serve", "--port", "0", "--admin-port", "0", *flags, folder=tmp_path)
+    assert ended.returncode == 1
+    (line,) = [line for line in ended.stderr.splitlines() if "server.host" in line]
+    assert "[[keys]]" in line
+    assert "server.open = true" in line
+
+
+async def test_elsewhere_nobody_comes_in_without_a_key(nodes: Nodes) -> None:
+    status, text = await refused(nodes.keyed.url)
     assert status == 401
     assert "Authorization: Bearer" in text
-    assert (await refused(nodes.keyless.url, bearer("")))[0] == 401
-    assert (await refused(nodes.keyless.twilio_url))[0] in {401, 403}
+    assert (await refused(nodes.keyed.url, bearer("")))[0] == 401
+    assert (await refused(nodes.keyed.twilio_url))[0] in {401, 403}
 
 
 async def test_elsewhere_everybody_comes_in_where_the_server_is_declared_open(

@@ -6,13 +6,15 @@ from typing import Any
 
 import aiomqtt
 import pytest
+from websockets.asyncio.client import connect
 
 from tests.conformance.contract import wrong_with
 from tests.conftest import Broker, collect
+from tests.end_to_end.conftest import StartNode
 from tests.end_to_end.hearing import level, listening
 from tests.end_to_end.running import Node
-from tests.end_to_end.sounds import Samples, silence
-from tests.end_to_end.speaking import converse, native_call, start, twilio_call
+from tests.end_to_end.sounds import Samples, between, linear, silence
+from tests.end_to_end.speaking import STOP, converse, hear, native_call, say, start, twilio_call, until
 
 NUMBER = "491701234567"
 SPELLINGS = [
@@ -103,6 +105,41 @@ class TestPrivacy:
         assert outcome.code == 1000
         assert {str(message.topic).split("/")[5] for message in bus.messages} == {"state", "customer", "ended"}
         assert wrong_with(bus.events("utterance")[0], "utterance") == []
+
+
+async def test_of_a_call_whose_caller_objects_no_byte_is_left_on_the_disk(
+    start_node: StartNode, mosquitto: Broker, recording: Samples, call_id: str
+) -> None:
+    node = await start_node(mosquitto.url, config='[log]\nlevel = "debug"\n')
+    await node.connected()
+    mosquitto.stop()
+    theirs, other = f"{call_id}-of-who-objects", f"{call_id}-of-another"
+    async with connect(node.url) as objects:
+        await say(objects, start(call_id=call_id, labels={"case": theirs}), linear(recording))
+        await until(objects, "event")
+        assert theirs.encode() in files(node), "it waits for the broker"
+        await say(objects, {"type": "withdraw"})
+        await node.logged("analysis withdrawn", lambda line: line["call"] == call_id)
+        await say(objects, linear(recording), STOP)
+        await hear(objects)
+    at_that_moment = len(node.log)
+    await native_call(node.url, between(recording, 0, 20_000), call_id=other, labels={"case": other})
+    await node.kill()
+    assert theirs.encode() not in files(node)
+    assert other.encode() in files(node)
+    assert not [line for line in node.log[at_that_moment:] if line.get("call") == call_id]
+
+    again = await start_node(mosquitto.url, folder=node.folder)
+    mosquitto.start()
+    async with listening(mosquitto, "+") as bus:
+        await bus.until(lambda: any(event["data"]["call"]["id"] == other for event in bus.events("ended")))
+    assert {event["data"]["call"]["id"] for event in bus.events("utterance", "ended", "state")} == {other}
+    assert theirs not in again.text()
+
+
+def files(node: Node) -> bytes:
+    """Return all bytes of the outbox, its log included."""
+    return b"".join(path.read_bytes() for path in node.folder.glob("outbox*"))
 
 
 def all_traces(node: Node, messages: list[aiomqtt.Message]) -> str:

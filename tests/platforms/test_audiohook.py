@@ -274,8 +274,10 @@ class TestConfiguration:
             gate_of(Key(id="k", secret="none!", tenant="t", dialects=("audiohook",)))
 
     def test_an_unsigned_key_must_be_one(self) -> None:
-        with pytest.raises(ConfigError, match="unsigned_keys"):
-            gate_of(GENESYS, unsigned_keys=("unknown",))
+        with pytest.raises(ConfigError, match=r"unsigned_keys: for 1 of its 2 ids") as refused_start:
+            gate_of(GENESYS, unsigned_keys=(API_KEY, "unknown"))
+        assert "unknown" not in str(refused_start.value)
+        assert API_KEY not in str(refused_start.value)
 
     def test_a_label_with_a_meaning_of_its_own_is_refused(self) -> None:
         with pytest.raises(ValueError, match="notice"):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from streamer.auth import Keyring, Pass, Refusal
+from streamer.auth import Certificate, Keyring, Pass, Refusal
 from streamer.config import ConfigError, load
 from streamer.platforms import audiosocket
 from streamer.wire.events import Role, Start
@@ -16,9 +16,9 @@ UUID = bytes.fromhex("010010") + bytes(range(16))
 AUDIO = bytes.fromhex("100004") + bytes(4)
 
 
-def decide(address: str, **flags: Any) -> Pass | Refusal:
+def decide(address: str, certificate: Certificate | None = None, **flags: Any) -> Pass | Refusal:
     settings = load(None, {}, {name.replace("__", "."): value for name, value in flags.items()})
-    return audiosocket.gate(Keyring.of(settings), settings)(address)
+    return audiosocket.gate(Keyring.of(settings), settings)(address, certificate)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1"])
@@ -48,6 +48,23 @@ def test_nobody_else_may_also_where_the_server_is_open(address: str, is_open: bo
     assert isinstance(refusal, Refusal)
     assert (refusal.status, refusal.reason) == (HTTPStatus.FORBIDDEN, "address")
     assert "dialects.audiosocket.allow" in refusal.message
+
+
+def test_a_certificate_that_a_key_names_opens_as_its_tenant_and_any_other_leaves_it_to_the_address() -> None:
+    flags = {
+        "server__tls_cert_file": "c",
+        "server__tls_client_ca_file": "c",
+        "dialects__audiosocket__allow": ["10.0.0.0/24"],
+        "keys": [
+            {"id": "pbx", "certificate": "pbx.example.com", "tenant": "acme", "dialects": ["audiosocket"]},
+            {"id": "desk", "certificate": "desk", "dialects": ["native"]},
+        ],
+    }
+    pbx, desk = Certificate("ab" * 32, "pbx.example.com"), Certificate("cd" * 32, "desk")
+    assert decide("192.0.2.1", pbx, **flags) == Pass(tenant="acme", key_id="pbx")
+    assert decide("10.0.0.7", pbx, **flags) == Pass(tenant="acme", key_id="pbx")
+    assert isinstance(decide("192.0.2.1", desk, **flags), Refusal)
+    assert decide("10.0.0.7", desk, **flags) == Pass(tenant="default", key_id="")
 
 
 @pytest.mark.parametrize("entry", ["pbx.example.com", "10.0.0.0/33", "10.0.0", ""])

@@ -5,6 +5,7 @@ from http import HTTPStatus
 import pytest
 
 from streamer.auth import NOBODY, Keyring, Pass, Refusal, Upgrade
+from streamer.config import load
 from streamer.platforms import in_band
 
 UPGRADE = Upgrade(dialect="plivo", target="/plivo", headers={})
@@ -24,3 +25,9 @@ def test_without_a_token_only_who_needs_no_key_comes_in() -> None:
     assert isinstance(refused, Refusal)
     assert refused.status == HTTPStatus.UNAUTHORIZED
     assert "the token" in refused.message
+
+
+def test_a_platform_asks_for_a_token_where_one_is_configured() -> None:
+    settings = load(None, {}, {"dialects.plivo.token": "x", "dialects.twilio.token_file": "y"})
+    asked = [name for name in ("plivo", "twilio", "exotel", "native", "jambonz") if in_band.asks(settings, name)]
+    assert asked == ["plivo", "twilio"]

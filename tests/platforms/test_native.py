@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from http import HTTPStatus
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from streamer.auth import Key, Keyring, Pass, Refusal, Upgrade
 from streamer.config import Settings, load
 from streamer.platforms.native import PLATFORM, SUBPROTOCOL
+from streamer.wire.events import Start
 
 ACME = Key(id="acme", secret="acme-secret", tenant="acme", dialects=("native",))
 OTHER = Key(id="tw", secret="auth-token", tenant="shop", dialects=("twilio",))
@@ -72,6 +74,26 @@ def test_of_two_keys_the_header_decides() -> None:
 def test_the_subprotocol_with_the_key_is_never_selected() -> None:
     assert PLATFORM.subprotocols == (SUBPROTOCOL,)
     assert not SUBPROTOCOL.startswith("bearer.")
+
+
+@pytest.mark.parametrize(
+    ("allowed", "kept"),
+    [
+        (("*",), {"queue": "billing", "name": "Ann"}),
+        (("queue", "desk"), {"queue": "billing"}),
+        ((), {}),
+    ],
+)
+def test_the_configuration_says_which_labels_of_a_client_are_kept(
+    allowed: tuple[str, ...], kept: dict[str, str]
+) -> None:
+    settings = load(None, {}, {"dialects.native.labels": list(allowed)})
+    dialect = PLATFORM.reader(settings)(Upgrade(dialect="native", target="/v1/stream", headers={}))
+    first = {"type": "start", "version": 1, "call_id": "CA1", "channels": [{"role": "customer"}]}
+    audio = {"encoding": "pcmu", "sample_rate": 8000, "labels": {"queue": "billing", "name": "Ann"}}
+    (start,) = dialect.receive(json.dumps(first | audio))
+    assert isinstance(start, Start)
+    assert start.labels == kept
 
 
 def test_its_limits_are_those_of_the_server() -> None:

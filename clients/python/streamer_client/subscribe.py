@@ -32,6 +32,9 @@ _TOPICS = {
     "status": "{base}/v1/nodes/+/status",
 }
 KINDS = tuple(_TOPICS)
+_RETAINED = frozenset({"state", "status"})
+"""Last levels of the topics on which messages are retained."""
+_ALWAYS_TOLD = 3
 Status = Literal["connected", "lost"]
 
 
@@ -95,7 +98,10 @@ class Subscription:
         self.duplicates = 0
         """Events that came again and were not handed out."""
         self.unreadable = 0
-        """Payloads that were no event; each is logged."""
+        """Payloads that were no event; the first are logged, then those that make a round number."""
+        self.stale = 0
+        """Retained messages of kinds that are never retained, left out and logged likewise: what somebody made the
+        broker keep comes again to every new subscriber, as if it had just been said."""
         self.unknown = 0
         """Events of a type that this version does not know; iteration leaves them out, :meth:`received` does not."""
         self._broker = broker
@@ -202,11 +208,22 @@ class Subscription:
         topic, payload = message.topic.value, message.payload
         if not isinstance(payload, bytes) or not payload:
             return None  # the retained state of a call is cleared by an empty message
+        if message.retain and topic.rpartition("/")[2] not in _RETAINED:
+            self.stale += 1
+            if _worth_telling(self.stale):
+                log.warning(
+                    "skipped a retained message on %s, where nothing of ours is ever retained (%d so far); remove it: "
+                    "mosquitto_pub -r -n -t TOPIC",
+                    topic,
+                    self.stale,
+                )
+            return None
         try:
             event = decode(payload)
         except EventError as problem:
             self.unreadable += 1
-            log.warning("skipped a message on %s: %s", topic, problem)
+            if _worth_telling(self.unreadable):
+                log.warning("skipped a message on %s: %s (%d so far)", topic, problem, self.unreadable)
             return None
         if isinstance(event, UnknownEvent):
             self.unknown += 1
@@ -222,6 +239,11 @@ class Subscription:
         if len(self._seen) > self._dedupe:
             del self._seen[next(iter(self._seen))]
         return Received(topic, payload, event)
+
+
+def _worth_telling(count: int) -> bool:
+    """Return whether the last one of so many is logged: a stranger who sends on and on must not fill a disk."""
+    return count <= _ALWAYS_TOLD or str(count).strip("0") == "1"
 
 
 class _ForbiddenError(BrokerError):
@@ -241,6 +263,8 @@ def subscribe(
     username: str = "",
     password_file: str = "",
     ca_file: str = "",
+    cert_file: str = "",
+    key_file: str = "",
     client_id: str | None = None,
     persistent: bool = False,
     on_status: Callable[[Status, str], None] | None = None,
@@ -259,7 +283,7 @@ def subscribe(
         How many ids to remember. An event that comes again after this many others is handed out again.
     version : str
         ``5`` or ``3.1.1``.
-    username, password_file, ca_file : str
+    username, password_file, ca_file, cert_file, key_file : str
         See :class:`streamer_client.broker.Broker`.
     client_id : str, optional
         Must be unique at the broker; needed for `persistent`.
@@ -277,7 +301,7 @@ def subscribe(
     """
     if dedupe < 1:
         raise OptionError(f"got dedupe={dedupe}; give 1 or more")
-    broker = Broker(mqtt_url, version, username, password_file, ca_file)
+    broker = Broker(mqtt_url, version, username, password_file, ca_file, cert_file, key_file)
     return Subscription(
         broker,
         topics(kinds, base=base, tenant=tenant, call=call, role=role),

@@ -12,7 +12,17 @@ from rich.console import Console
 from streamer_client.alerts.rules import default_rules, load_rules
 from streamer_client.alerts.runner import run_alerts
 from streamer_client.broker import DEFAULT_URL, Broker
-from streamer_client.commands.options import Base, CaFile, Mqtt, PasswordFile, Tenant, Username, Version
+from streamer_client.commands.options import (
+    Base,
+    CaFile,
+    CertFile,
+    KeyFile,
+    Mqtt,
+    PasswordFile,
+    Tenant,
+    Username,
+    Version,
+)
 from streamer_client.pretty import style_event
 from streamer_client.watch import on_status
 
@@ -29,6 +39,8 @@ def alerts_command(
     username: Username = "",
     password_file: PasswordFile = "",
     ca_file: CaFile = "",
+    cert_file: CertFile = "",
+    key_file: KeyFile = "",
 ) -> None:
     """Apply alert rules to live calls, publish the alerts, and print each.
 
@@ -44,7 +56,7 @@ def alerts_command(
     asyncio.run(
         run_alerts(
             loaded,
-            broker=Broker(mqtt, version, username, password_file, ca_file),
+            broker=Broker(mqtt, version, username, password_file, ca_file, cert_file, key_file),
             tenant=tenant,
             base=base,
             on_alert=lambda alert: console.print(style_event(alert), soft_wrap=True),

@@ -39,6 +39,24 @@ CaFile = Annotated[
         help="Certificate authority of a broker that the system does not know.",
     ),
 ]
+CertFile = Annotated[
+    str,
+    typer.Option(
+        "--cert-file",
+        metavar="FILE",
+        envvar="STREAMER_MQTT_CERT_FILE",
+        help="Certificate for a broker that asks its clients for one.",
+    ),
+]
+KeyFile = Annotated[
+    str,
+    typer.Option(
+        "--key-file",
+        metavar="FILE",
+        envvar="STREAMER_MQTT_KEY_FILE",
+        help="Its private key, not encrypted; left out where it is in the same file.",
+    ),
+]
 
 
 def listed(text: str, flag: str) -> tuple[str, ...]:

@@ -11,7 +11,18 @@ from rich.console import Console
 
 from streamer_client.board import Board
 from streamer_client.broker import DEFAULT_URL
-from streamer_client.commands.options import Base, CaFile, Mqtt, PasswordFile, Tenant, Username, Version, listed
+from streamer_client.commands.options import (
+    Base,
+    CaFile,
+    CertFile,
+    KeyFile,
+    Mqtt,
+    PasswordFile,
+    Tenant,
+    Username,
+    Version,
+    listed,
+)
 from streamer_client.subscribe import Status, subscribe
 from streamer_client.watch import KINDS, on_status, watch_json, watch_lines, watch_table
 
@@ -31,6 +42,8 @@ def watch_command(
     username: Username = "",
     password_file: PasswordFile = "",
     ca_file: CaFile = "",
+    cert_file: CertFile = "",
+    key_file: KeyFile = "",
 ) -> None:
     """Follow emotion events and alerts as they are published.
 
@@ -66,6 +79,8 @@ def watch_command(
             username=username,
             password_file=password_file,
             ca_file=ca_file,
+            cert_file=cert_file,
+            key_file=key_file,
             on_status=tell,
         )
         async with subscription as events:

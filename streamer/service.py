@@ -1,0 +1,49 @@
+"""What every long-lived process of ours does alike: takes its ports, and keeps its background work going.
+
+This file must never know what is served.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import structlog
+
+from streamer.errors import StreamerError
+
+log = structlog.get_logger()
+_T = TypeVar("_T")
+
+
+class ServeError(StreamerError):
+    """The server cannot start; the message says why and what to do."""
+
+
+async def kept_going(what: str, work: Callable[[], Awaitable[None]]) -> None:
+    """Run work that must not end. A defect in it is logged whole and it is begun again: no call may fall with it."""
+    while True:
+        try:
+            await work()
+        except Exception:
+            log.exception("background work failed; beginning it again", what=what)
+        await asyncio.sleep(1)
+
+
+async def bound(listening: Awaitable[_T], host: str, port: int) -> _T:
+    """Return what begins to listen.
+
+    Raises
+    ------
+    ServeError
+        The port is taken or not allowed.
+    """
+    try:
+        return await listening
+    except OSError as problem:
+        raise ServeError(
+            f"cannot listen on {host}:{port}: {os.strerror(problem.errno) if problem.errno else problem}; is another "
+            "streamer running? Choose other ports with --port and --admin-port"
+        ) from problem

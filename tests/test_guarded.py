@@ -1,0 +1,143 @@
+"""What a peer can do to a WebSocket without ever sending a message, over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+
+import pytest
+from websockets.asyncio.client import connect
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.frames import Frame, Opcode
+
+from streamer.guarded import CONTROL_AT_ONCE, MAX_HEAD_BYTES, Guard, GuardedConnection, keep_alive
+from streamer.strangers import Strangers
+
+HELLO = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+KEY = b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+
+
+class Listening:
+    """A guarded listener, what it cut off and which connections it has served."""
+
+    def __init__(self, most: int) -> None:
+        self.cut: list[str] = []
+        self.guard = Guard(Strangers(most), self.cut.append)
+        self.served: asyncio.Queue[GuardedConnection] = asyncio.Queue()
+        self.listener: Server
+
+    async def handle(self, connection: ServerConnection) -> None:
+        assert isinstance(connection, GuardedConnection)
+        self.served.put_nowait(connection)
+        await connection.wait_closed()
+
+    @property
+    def port(self) -> int:
+        return int(next(iter(self.listener.sockets)).getsockname()[1])
+
+    @property
+    def url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}"
+
+
+@asynccontextmanager
+async def listening(most: int = 10) -> AsyncIterator[Listening]:
+    ours = Listening(most)
+    create = partial(GuardedConnection, guard=ours.guard)
+    async with serve(ours.handle, "127.0.0.1", 0, create_connection=create, compression=None) as ours.listener:
+        yield ours
+
+
+async def until_cut(reader: asyncio.StreamReader) -> None:
+    """Return once the other side has cut the connection; whether that is a reset depends on what was on its way."""
+    with suppress(ConnectionResetError):
+        while await reader.read(1000):
+            pass
+
+
+async def test_a_request_that_does_not_end_is_cut_off() -> None:
+    async with listening() as ours:
+        reader, writer = await asyncio.open_connection("127.0.0.1", ours.port)
+        writer.write(HELLO)
+        for _ in range(MAX_HEAD_BYTES // 4000 + 1):
+            writer.write(b"X-More: " + b"x" * 4000 + b"\r\n")
+        await until_cut(reader)
+        writer.close()
+        assert ours.cut == ["head"]
+
+
+async def test_a_long_request_that_ends_is_served() -> None:
+    async with listening() as ours:
+        reader, writer = await asyncio.open_connection("127.0.0.1", ours.port)
+        more = b"".join(b"X-%d: " % n + b"x" * 4000 + b"\r\n" for n in range(MAX_HEAD_BYTES // 4100))
+        writer.write(HELLO + KEY + more + b"\r\n")
+        assert b" 101 " in await reader.readline()
+        writer.close()
+        assert ours.cut == []
+
+
+async def test_pings_without_end_are_ended_in_words() -> None:
+    async with listening() as ours, connect(ours.url) as peer:
+        with suppress(ConnectionClosed):
+            for _ in range(int(CONTROL_AT_ONCE) + 50):
+                await peer.ping(os.urandom(8))
+        with pytest.raises(ConnectionClosed):
+            await peer.recv()
+        assert (peer.close_code, peer.close_reason) == (1008, "too many pings")
+        assert ours.cut == ["pings"]
+
+
+async def test_as_many_pings_as_a_burst_has_are_answered() -> None:
+    async with listening() as ours, connect(ours.url) as peer:
+        pongs = [await peer.ping(os.urandom(8)) for _ in range(int(CONTROL_AT_ONCE) // 2)]
+        await asyncio.gather(*pongs)
+        assert ours.cut == []
+
+
+async def test_where_too_many_say_nothing_the_oldest_goes_and_who_has_a_call_stays() -> None:
+    async with listening(most=2) as ours, connect(ours.url) as call:
+        (await ours.served.get()).settle()
+        silent = [await asyncio.open_connection("127.0.0.1", ours.port) for _ in range(2)]
+        async with connect(ours.url) as late:
+            await until_cut(silent[0][0])
+            assert not silent[1][0].at_eof()
+            for peer in (call, late):
+                await (await peer.ping())
+        assert ours.cut == ["crowd"]
+        for _, writer in silent:
+            writer.close()
+
+
+async def test_who_has_gone_is_no_stranger_any_more() -> None:
+    async with listening(most=1) as ours:
+        for _ in range(3):
+            async with connect(ours.url):
+                connection = await ours.served.get()
+            await connection.wait_closed()
+            assert len(ours.guard.strangers) == 0
+        assert ours.cut == []
+
+
+async def test_frames_are_counted_and_pieces_of_messages_too() -> None:
+    async with listening() as ours, connect(ours.url) as peer:
+        connection = await ours.served.get()
+        await peer.send(b"123")
+        await peer.send([b"1", b"2", b"3"])
+        await (await peer.ping())
+        assert connection.bytes_read == 6
+        assert 4 <= connection.frames_read <= 5  # the library may end a message with an empty frame
+        connection.process_event(Frame(Opcode.PONG, b""))
+        assert connection.bytes_read == 6
+
+
+def test_the_system_is_asked_to_notice_when_the_other_end_is_gone() -> None:
+    with socket.socket() as ours:
+        keep_alive(ours)
+        assert ours.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        if hasattr(socket, "TCP_KEEPIDLE"):
+            assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 60
