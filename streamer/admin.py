@@ -18,8 +18,8 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
-from streamer.guarded import OPEN_WITHIN_S, Guard, GuardedConnection
-from streamer.strangers import Strangers
+from streamer.load.guarded import OPEN_WITHIN_S, Guard, GuardedConnection
+from streamer.load.strangers import Strangers
 
 READY = "ready"
 MOST_ASKING: Final = 100

@@ -42,11 +42,11 @@ from streamer.emotion.batcher import Batcher, Judged
 from streamer.emotion.model import EmotionModel, ModelError
 from streamer.leg import Heard, Leg
 from streamer.limits import Admission, Slot
+from streamer.load.shedding import Shedding
 from streamer.metrics import Metrics
+from streamer.observing.tally import Tally
+from streamer.observing.tracing import NO_TRACES, Traces
 from streamer.part import Part
-from streamer.shedding import Shedding
-from streamer.tally import Tally
-from streamer.tracing import NO_TRACES, Traces
 from streamer.wire.events import Audio, Fault, Start, WireEvent, Withdraw
 
 UNJUDGED = 64

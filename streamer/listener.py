@@ -21,16 +21,16 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
+from streamer.access.doors import THROTTLED, Doors
+from streamer.access.tls import client_certificate
 from streamer.auth import Pass, Refusal, Upgrade
 from streamer.config import Settings
-from streamer.doors import THROTTLED, Doors
-from streamer.guarded import OPEN_WITHIN_S, Guard, GuardedConnection
-from streamer.loggable import loggable
+from streamer.load.guarded import OPEN_WITHIN_S, Guard, GuardedConnection
+from streamer.load.pacing import Pacer, Turnstile
 from streamer.metrics import Metrics
-from streamer.pacing import Pacer, Turnstile
+from streamer.observing.loggable import loggable
 from streamer.platforms import PATHS
 from streamer.session import Peer
-from streamer.tls import client_certificate
 from streamer.wire.events import Dialect, Message
 
 WAITING_REFUSALS: Final = 200

@@ -17,8 +17,8 @@ from collections.abc import Callable
 import structlog
 
 from streamer.config import LogSettings
-from streamer.flood import COUNT, Flood
-from streamer.loggable import loggable, without_contents, write_traceback
+from streamer.observing.flood import COUNT, Flood
+from streamer.observing.loggable import loggable, without_contents, write_traceback
 
 _tracebacks = structlog.processors.ExceptionRenderer(
     # The values of variables would be those of a call: its audio, its numbers, the secrets of the configuration.

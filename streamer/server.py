@@ -18,31 +18,32 @@ from prometheus_client import CollectorRegistry
 from streamer_client.events import Status
 from websockets.asyncio.server import Server as Listener
 
-from streamer import __version__, audit
+from streamer import __version__
+from streamer.access.doors import Doors
+from streamer.access.tls import ServerTls
 from streamer.admin import READY, Admin
 from streamer.auth import Pass, Refusal
 from streamer.bus.bus import Bus
 from streamer.bus.cloudevents import event_id, rfc3339
 from streamer.bus.share import Share
 from streamer.config import Settings
-from streamer.doors import Doors
 from streamer.emotion.batcher import Batcher
 from streamer.emotion.model import EmotionModel, ModelCard, load, locate
-from streamer.guarded import Guard
 from streamer.leg import prove, warm_up
 from streamer.limits import Admission
 from streamer.listener import WebSocketListener, count_refusal
+from streamer.load.guarded import Guard
+from streamer.load.pacing import Pacer, Turnstile
+from streamer.load.shedding import Shedding
+from streamer.load.strangers import Strangers
 from streamer.metrics import Metrics
-from streamer.pacing import Pacer, Turnstile
+from streamer.observing import audit
+from streamer.observing.tracing import NO_TRACES, Traces, open_traces
+from streamer.observing.vitals import Vitals
 from streamer.platforms import PATHS, audiosocket
 from streamer.service import bound, kept_going
 from streamer.session import DRAINING, Peer, Services, Session
-from streamer.shedding import Shedding
-from streamer.strangers import Strangers
 from streamer.tcp import TcpListener, TcpPeer
-from streamer.tls import ServerTls
-from streamer.tracing import NO_TRACES, Traces, open_traces
-from streamer.vitals import Vitals
 from streamer.watch import Watch, expire
 from streamer.wire.events import Dialect
 

@@ -21,11 +21,11 @@ from streamer.auth import Pass
 from streamer.bus.topics import call_id, pseudonymise
 from streamer.call import Call, Identity
 from streamer.conversation import MOST_PARTS, Conversation, Services, Tell
-from streamer.liveness import Liveness
-from streamer.loggable import loggable
-from streamer.pacing import TURN
+from streamer.load.liveness import Liveness
+from streamer.load.pacing import TURN
+from streamer.load.refusals import DRAINING, FULL, OF_THE_NODE, why_refused
+from streamer.observing.loggable import loggable
 from streamer.part import Part
-from streamer.refusals import DRAINING, FULL, OF_THE_NODE, why_refused
 from streamer.wire.events import (
     BAD_TOKEN,
     Dialect,

@@ -11,10 +11,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from typing import Final
 
+from streamer.access.tls import client_certificate
 from streamer.auth import Certificate
-from streamer.guarded import OPEN_WITHIN_S, Guard, keep_alive
-from streamer.pacing import Pacer
-from streamer.tls import client_certificate
+from streamer.load.guarded import OPEN_WITHIN_S, Guard, keep_alive
+from streamer.load.pacing import Pacer
 from streamer.wire.events import Message
 
 CHUNK_BYTES: Final = 16_384

@@ -14,9 +14,9 @@ from typing import Final
 import structlog
 
 from streamer.conversation import Services
+from streamer.load.shedding import Level
+from streamer.observing.vitals import RecentMaximum
 from streamer.session import Session
-from streamer.shedding import Level
-from streamer.vitals import RecentMaximum
 from streamer.wire.events import Fault
 
 WATCH_S: Final = 0.25

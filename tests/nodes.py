@@ -12,8 +12,8 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection
 
 from streamer.config import load
+from streamer.load.shedding import Level
 from streamer.server import Server, node
-from streamer.shedding import Level
 
 START = json.dumps(
     {

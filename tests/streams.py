@@ -21,9 +21,9 @@ from streamer.config import load
 from streamer.emotion.batcher import Batcher
 from streamer.emotion.model import EmotionModel
 from streamer.limits import Admission
+from streamer.load.shedding import Shedding
 from streamer.metrics import Metrics
 from streamer.session import Services
-from streamer.shedding import Shedding
 from streamer.wire.events import Fault, Message, Reply, Start, Stop, WireEvent
 from streamer.wire.native import Native
 

@@ -18,7 +18,7 @@ from websockets.exceptions import InvalidMessage, InvalidStatus
 from streamer import listener as listener_module
 from streamer.auth import Pass, Refusal
 from streamer.config import load
-from streamer.pacing import Turnstile
+from streamer.load.pacing import Turnstile
 from streamer.server import Server
 from streamer.session import Session
 from streamer.wire.twilio_signature import signature

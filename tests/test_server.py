@@ -17,8 +17,8 @@ import pytest
 from structlog.testing import capture_logs
 from websockets.asyncio.client import ClientConnection, connect
 
-from streamer import tls as tls_module
 from streamer import watch as watch_module
+from streamer.access import tls as tls_module
 from streamer.config import ConfigError
 from streamer.emotion.model import ModelError, locate
 from streamer.service import ServeError

@@ -24,8 +24,8 @@ from streamer.emotion.model import EmotionModel, ModelError, locate
 from streamer.emotion.model import load as load_model
 from streamer.features import RunningNormaliser
 from streamer.leg import Leg
+from streamer.load.shedding import Level
 from streamer.session import DRAINING, Session
-from streamer.shedding import Level
 from streamer.wire.events import Audio, Encoding, Fault, Message, Role, WireEvent
 from streamer.wire.native import Native
 from streamer.wire.twilio import Twilio

@@ -14,13 +14,13 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from streamer import tcp
+from streamer.access.tls import server_context
 from streamer.config import LimitSettings, ServerSettings
-from streamer.guarded import Guard
+from streamer.load.guarded import Guard
+from streamer.load.pacing import Pacer
+from streamer.load.strangers import Strangers
 from streamer.metrics import Metrics
-from streamer.pacing import Pacer
-from streamer.strangers import Strangers
 from streamer.tcp import CHUNK_BYTES, TcpListener, TcpPeer
-from streamer.tls import server_context
 from tests.certificates import authority, client_context, signed
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]

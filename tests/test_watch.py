@@ -15,8 +15,8 @@ from websockets.asyncio.client import connect
 
 from streamer.emotion.model import EmotionModel, locate
 from streamer.emotion.model import load as load_model
+from streamer.load.shedding import Level
 from streamer.session import Session
-from streamer.shedding import Level
 from streamer.watch import WATCH_S, Watch
 from tests.nodes import closing, overload, ready, readyz, serve, url
 from tests.streams import gauge, served

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from streamer.access.pem import PemError, PemFile, client_context, load_pair
 from streamer.bus.reasons import Trouble
 from streamer.errors import StreamerError
-from streamer.pem import PemError, PemFile, client_context, load_pair
 
 
 class LinkError(StreamerError):

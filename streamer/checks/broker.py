@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from streamer.access.tls import SOON_S
 from streamer.bus.bus import mqtt_settings
 from streamer.bus.connection import Link
 from streamer.bus.diagnose import diagnose
@@ -22,7 +23,6 @@ from streamer.checks.certificates import days
 from streamer.checks.outcome import Level, Outcome
 from streamer.config import Settings
 from streamer.errors import StreamerError
-from streamer.tls import SOON_S
 
 WITHIN_S: Final = 5.0
 QUIET_S: Final = 1.0

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from streamer.access.pem import PemFile, client_context, expires_s, load_pair
+from streamer.access.tls import SOON_S
 from streamer.checks.outcome import Level, Outcome
 from streamer.config import ServerSettings
-from streamer.pem import PemFile, client_context, expires_s, load_pair
-from streamer.tls import SOON_S
 
 _DAY_S: Final = 86_400.0
 _NOT_YET_VALID: Final = 9

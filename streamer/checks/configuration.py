@@ -5,11 +5,11 @@ This file must never look at anything outside the machine.
 
 from __future__ import annotations
 
+from streamer.access.doors import Doors
+from streamer.access.tls import server_context
 from streamer.checks.outcome import Level, Outcome
 from streamer.config import Settings
-from streamer.doors import Doors
 from streamer.leg import prove
-from streamer.tls import server_context
 
 
 def check(settings: Settings) -> list[Outcome]:

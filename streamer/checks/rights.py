@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from streamer.access.exposure import readable_secrets
 from streamer.checks.outcome import Level, Outcome
 from streamer.config import Settings
-from streamer.exposure import readable_secrets
 
 
 def check(settings: Settings, config_file: Path | None) -> list[Outcome]:

@@ -6,7 +6,7 @@ taken at once and handed back with one wake-up of the loop. Each utterance is a 
 padded, and a verdict would then depend, in its last digits, on what other calls happened to say at that moment. This
 file must never drop a job: a future always ends, with a verdict or with the reason why not. So the queue has no bound
 of its own. What bounds it is who submits: so many calls are admitted, each with so many utterances that are not judged
-yet (`conversation.UNJUDGED`), and a node whose queue takes long refuses new calls (`streamer.shedding`).
+yet (`conversation.UNJUDGED`), and a node whose queue takes long refuses new calls (`streamer.load.shedding`).
 
 A caller's statistics are read when an utterance's turn comes, and a finished utterance is remembered in them before the
 next job begins: jobs are taken in the order of `submit`, so each is judged by what its caller had said before it, and a

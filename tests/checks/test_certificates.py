@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from streamer.access.pem import PemError, PemFile, client_context
 from streamer.checks import certificates
 from streamer.checks.certificates import check, days, shake
 from streamer.checks.outcome import Level, Outcome
 from streamer.config import ServerSettings
-from streamer.pem import PemError, PemFile, client_context
 from tests.certificates import Pair, authority, dated, signed
 
 

@@ -17,8 +17,8 @@ from streamer_client.dialects.speaker import Speaker
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
+from streamer.load.shedding import Level
 from streamer.server import Server
-from streamer.shedding import Level
 from tests.end_to_end.test_every_dialect import free_port
 from tests.nodes import overload, serve
 from tests.wire.conversing import SPOKEN, path_of, speakers, tone

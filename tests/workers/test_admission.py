@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from streamer.auth import Pass
-from streamer.refusals import why_refused
+from streamer.load.refusals import why_refused
 from streamer.workers.admission import SharedAdmission
 from streamer.workers.channel import ChannelError
 from streamer.workers.ledger import Ledger

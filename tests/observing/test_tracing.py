@@ -21,13 +21,13 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import StatusCode
 from streamer_client.events import EMOTIONS
 
-from streamer import tracing
 from streamer.config import Settings, TracingSettings
 from streamer.emotion.batcher import Batcher
 from streamer.emotion.model import EmotionModel, ModelError, locate
 from streamer.emotion.model import load as load_model
+from streamer.observing import tracing
+from streamer.observing.tracing import NO_TRACES, OpenTelemetry, TracingError, open_traces
 from streamer.session import Services, Session
-from streamer.tracing import NO_TRACES, OpenTelemetry, TracingError, open_traces
 from streamer.wire.native import Native
 from tests.streams import ADMITTED, STOP, ListPeer, served, start
 
@@ -207,7 +207,8 @@ def test_off_every_trace_is_one_object_that_does_nothing() -> None:
 
 def test_off_nothing_of_opentelemetry_is_imported() -> None:
     program = (
-        "import sys, streamer.server, streamer.tracing as t, streamer.config as c; t.open_traces(c.Settings());"
+        "import sys, streamer.server, streamer.observing.tracing as t, streamer.config as c;"
+        "t.open_traces(c.Settings());"
         "print([name for name in sys.modules if name.startswith('opentelemetry')])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

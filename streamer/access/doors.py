@@ -15,11 +15,11 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from streamer.access.exposure import refuse_open_ports
+from streamer.access.throttle import Throttle
 from streamer.auth import Certificate, Gate, Keyring, Pass, Refusal, Upgrade, is_loopback
 from streamer.config import ConfigError, Settings
-from streamer.exposure import refuse_open_ports
 from streamer.platforms import PATHS, Platform, audiosocket, in_band
-from streamer.throttle import Throttle
 from streamer.wire.events import Dialect
 
 THROTTLED: Final = Refusal(

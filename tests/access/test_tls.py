@@ -11,11 +11,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
-from streamer import tls as tls_module
+from streamer.access import tls as tls_module
+from streamer.access.pem import PemFile, expires_s
+from streamer.access.tls import ServerTls, client_certificate, server_context
 from streamer.config import ConfigError, ServerSettings
 from streamer.metrics import Metrics
-from streamer.pem import PemFile, expires_s
-from streamer.tls import ServerTls, client_certificate, server_context
 from tests.certificates import Pair, authority, client_context, locked, signed
 
 

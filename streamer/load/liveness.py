@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from streamer.rates import Chatter
+from streamer.load.rates import Chatter
 from streamer.wire.events import Audio, Fault, Gap, Message, Pause, Resume, Start, WireEvent
 
 LEAST_MS: Final = 20.0

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from streamer.access.doors import THROTTLED, Doors
 from streamer.auth import Certificate, Pass, Refusal, Upgrade
 from streamer.config import ConfigError, load
-from streamer.doors import THROTTLED, Doors
 from streamer.platforms import PATHS
 
 STRANGER = "192.0.2.1"

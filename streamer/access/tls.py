@@ -17,11 +17,11 @@ from typing import Any, Final, Self
 
 import structlog
 
+from streamer.access.handshakes import Handshakes, WatchedObject
+from streamer.access.pem import PemError, PemFile, expires_s, load_pair, trust
 from streamer.auth import Certificate
 from streamer.config import ConfigError, ServerSettings
-from streamer.handshakes import Handshakes, WatchedObject
 from streamer.metrics import Metrics
-from streamer.pem import PemError, PemFile, expires_s, load_pair, trust
 
 LOOK_S: Final = 10.0
 """Between two looks at the files."""

@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import streamer
-from streamer.loggable import loggable, without_contents, write_traceback
+from streamer.observing.loggable import loggable, without_contents, write_traceback
 from streamer.wire.reading import read_json, shown
 
 PRIVATE = "Erika Mustermann"
-WHERE_PEERS_ARE_ANSWERED = ("wire", "platforms", "session.py", "watch.py", "auth.py", "doors.py")
+WHERE_PEERS_ARE_ANSWERED = ("wire", "platforms", "session.py", "watch.py", "auth.py", "access", "load")
 
 
 @pytest.mark.parametrize(

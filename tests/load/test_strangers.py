@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.strangers import Strangers
+from streamer.load.strangers import Strangers
 
 
 @given(st.integers(1, 5), st.lists(st.tuples(st.sampled_from(["come", "go"]), st.integers(0, 30)), max_size=60))

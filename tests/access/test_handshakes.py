@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
+from streamer.access.handshakes import SAID, SAY_EVERY_S, Handshakes, reason_of
+from streamer.access.tls import CurrentContext, server_context
 from streamer.config import ServerSettings
-from streamer.handshakes import SAID, SAY_EVERY_S, Handshakes, reason_of
 from streamer.metrics import Metrics
-from streamer.tls import CurrentContext, server_context
 from tests.certificates import Pair, authority, client_context, signed
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.rates import CONTROL_AT_ONCE, CONTROL_PER_S, Bucket, Chatter, Pace
+from streamer.load.rates import CONTROL_AT_ONCE, CONTROL_PER_S, Bucket, Chatter, Pace
 
 SENT = st.lists(st.tuples(st.floats(0, 3), st.integers(1, 500)), min_size=1, max_size=60)
 """Pauses of the sender, and how much came then."""

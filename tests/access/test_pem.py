@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
-from streamer.pem import PemError, PemFile, _not_after_s, client_context, expires_s, load_pair, trust
+from streamer.access.pem import PemError, PemFile, _not_after_s, client_context, expires_s, load_pair, trust
 from tests.certificates import Pair, authority, locked, signed
 
 DAY_S = 86_400

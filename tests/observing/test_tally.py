@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from streamer.metrics import Metrics
-from streamer.tally import COUNT_EVERY_S, Tally
+from streamer.observing.tally import COUNT_EVERY_S, Tally
 
 
 def leg(position_ms: int = 0, talk_ms: int = 0, **counters: float) -> Any:

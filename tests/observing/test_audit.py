@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.audit import EVENT, append, digest, in_force
 from streamer.config import ConfigError, Settings, load, masked
 from streamer.emotion.model import ModelCard, locate
 from streamer.emotion.model import load as load_model
+from streamer.observing.audit import EVENT, append, digest, in_force
 from tests.nodes import serve
 
 AT = "2026-11-22T10:15:04.210Z"

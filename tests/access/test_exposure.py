@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from streamer.access.exposure import readable_secrets, refuse_open_ports
 from streamer.config import ConfigError, Settings, load
-from streamer.exposure import readable_secrets, refuse_open_ports
 
 HERE = ["127.0.0.1", "127.8.8.8", "::1", "localhost", "::ffff:127.0.0.1"]
 BEYOND = ["0.0.0.0", "::", "", "10.0.0.5", "2001:db8::5", "::ffff:10.0.0.5", "calls.example.com", "0", "127.1", "*"]

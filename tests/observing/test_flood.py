@@ -12,7 +12,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.flood import COUNT, MOST_KINDS, OTHERS, Flood
+from streamer.observing.flood import COUNT, MOST_KINDS, OTHERS, Flood
 
 EVERY_S = 10.0
 LINES = 3

@@ -9,8 +9,8 @@ from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
 from streamer.config import LimitSettings
+from streamer.load.pacing import LONGEST_TURN_S, TURN, Pacer, Turnstile
 from streamer.metrics import Metrics
-from streamer.pacing import LONGEST_TURN_S, TURN, Pacer, Turnstile
 
 
 class Slept(list[float]):

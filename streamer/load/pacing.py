@@ -13,8 +13,8 @@ from typing import Final
 import structlog
 
 from streamer.config import LimitSettings
+from streamer.load.rates import Bucket, Pace
 from streamer.metrics import Metrics
-from streamer.rates import Bucket, Pace
 
 TURN: Final = 16
 """Messages of one peer that are worked through before the others have their turn."""

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.liveness import CHATTER, LEAST_MS, Liveness
-from streamer.rates import CONTROL_AT_ONCE
+from streamer.load.liveness import CHATTER, LEAST_MS, Liveness
+from streamer.load.rates import CONTROL_AT_ONCE
 from streamer.wire.events import Audio, Encoding, Gap, Missing, Notice, Pause, Resume, Role, Start
 
 START = Start(call_id="CA1", roles=(Role.CUSTOMER,), encoding=Encoding.PCM_S16LE, rate_hz=8000)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.shedding import FALL_S, RISE_S, Level, Shedding
+from streamer.load.shedding import FALL_S, RISE_S, Level, Shedding
 
 LOOK_S = 0.25
 LAG_MS, QUEUE_MS = 500, 5000

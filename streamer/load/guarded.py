@@ -27,8 +27,8 @@ from websockets.asyncio.server import ServerConnection
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import Event
 
-from streamer.rates import Bucket
-from streamer.strangers import Strangers
+from streamer.load.rates import Bucket
+from streamer.load.strangers import Strangers
 
 OPEN_WITHIN_S: Final = 10.0
 """What a TLS handshake may take, and then the request with our answer to it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from streamer.auth import Pass
 from streamer.limits import Admission
-from streamer.refusals import DRAINING, FULL, OVERLOADED, why_refused
+from streamer.load.refusals import DRAINING, FULL, OVERLOADED, why_refused
 
 ACME = Pass(tenant="acme", key_id="crm")
 

@@ -15,8 +15,8 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
-from streamer.guarded import CONTROL_AT_ONCE, MAX_HEAD_BYTES, Guard, GuardedConnection, keep_alive
-from streamer.strangers import Strangers
+from streamer.load.guarded import CONTROL_AT_ONCE, MAX_HEAD_BYTES, Guard, GuardedConnection, keep_alive
+from streamer.load.strangers import Strangers
 
 HELLO = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
 KEY = b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"

@@ -18,8 +18,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from streamer import __version__
 from streamer.emotion.model import EmotionModel, locate
 from streamer.emotion.model import load as load_model
+from streamer.observing.vitals import RecentMaximum, Vitals
 from streamer.session import Services, Session
-from streamer.vitals import RecentMaximum, Vitals
 from streamer.wire.native import Native
 from tests.streams import ADMITTED, STOP, Clock, LivePeer, gauge, served, start
 

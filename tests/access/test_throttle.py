@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.throttle import MAX_ADDRESSES, Throttle
+from streamer.access.throttle import MAX_ADDRESSES, Throttle
 
 STRANGER = "192.0.2.1"
 

@@ -1,0 +1,1 @@
+"""What operators see: figures, traces, the log, and what was in force."""
