@@ -47,7 +47,8 @@ def configure(settings: LogSettings) -> None:
             *finish,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        # One write for each line, its end included: several workers share this stream.
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         # A cached logger would hold on to this stream for ever, also where it was closed and another took its place.
         cache_logger_on_first_use=False,
     )

@@ -87,6 +87,8 @@ class Server:
         new_admission: Callable[..., Admission] = Admission,
     ) -> None:
         self._settings = settings
+        self.in_force: Settings | None = settings
+        """What is said for an audit when the node comes up; None where another process says it."""
         self._model = model
         self._bus = bus
         self._metrics = metrics
@@ -189,6 +191,7 @@ class Server:
             await self._listen_for_audiosocket(stack)
             watch = Watch(self._services, self._sessions)
             Vitals(self._services, self._sessions, lambda: self.readiness == READY, watch.recent_lag)
+            await self._say_what_is_in_force()
             async with asyncio.TaskGroup() as background:
                 tasks = [
                     background.create_task(kept_going("bus", self._bus.run), name="bus"),
@@ -230,6 +233,15 @@ class Server:
 
     def _new_pacer(self) -> Pacer:
         return Pacer(self._settings.limits, self._metrics, time.monotonic)
+
+    async def _say_what_is_in_force(self) -> None:
+        """Say for an audit what is in force, now that nothing can keep the node from coming up."""
+        if self.in_force is None:
+            return
+        line = audit.in_force(self.in_force, self._model.card, __version__)
+        if self._settings.privacy.audit_file:
+            await asyncio.to_thread(audit.append, self._settings.privacy.audit_file, line, rfc3339(time.time()))
+        log.info(audit.EVENT, **line)
 
     def _announce(self) -> None:
         card = self._model.card
@@ -337,20 +349,12 @@ async def node(
     traces = open_traces(settings)
     bus = await Bus.open(settings, metrics, share)
     try:
-        in_force = settings if share is None else share.in_force
-        if in_force is not None:
-            await _say_what_is_in_force(in_force, model.card)
-        yield (make or Server)(settings, model, bus, metrics, traces)
+        server = (make or Server)(settings, model, bus, metrics, traces)
+        server.in_force = settings if share is None else share.in_force
+        yield server
     finally:
         await bus.close()
         await traces.close()
-
-
-async def _say_what_is_in_force(settings: Settings, card: ModelCard) -> None:
-    line = audit.in_force(settings, card, __version__)
-    if settings.privacy.audit_file:
-        await asyncio.to_thread(audit.append, settings.privacy.audit_file, line, rfc3339(time.time()))
-    log.info(audit.EVENT, **line)
 
 
 def _port(listener: Listener) -> int:

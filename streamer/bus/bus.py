@@ -45,6 +45,8 @@ class Bus:
         self._salt = salt
         self._states: dict[str, Outgoing] = {}
         """The last state message of each live session."""
+        self._salt_is_new = False
+        """Made at this start, and not said yet."""
 
     @classmethod
     async def open(cls, settings: Settings, metrics: Metrics, share: Share | None = None) -> Self:
@@ -87,7 +89,7 @@ class Bus:
             ),
         )
         try:
-            salt = share.salt.encode() if share else await _salt(settings, outbox)
+            salt, is_new = (share.salt.encode(), False) if share else await _salt(settings, outbox)
             await outbox.clear_left_behind()
             if share is None:
                 await adopt_orphans(outbox)
@@ -97,7 +99,9 @@ class Bus:
         worker = share.worker if share else 0
         publisher = Publisher(mqtt, outbox, node=settings.node, metrics=metrics, version=__version__, worker=worker)
         lookout = None if share else Lookout(mqtt, settings.node, metrics, alone=settings.server.workers == 1)
-        return cls(topics, outbox, publisher, lookout, salt)
+        self = cls(topics, outbox, publisher, lookout, salt)
+        self._salt_is_new = is_new
+        return self
 
     @property
     def secret(self) -> str:
@@ -110,6 +114,9 @@ class Bus:
 
     async def run(self) -> None:
         """Deliver until cancelled; then say `offline`."""
+        if self._salt_is_new:
+            self._salt_is_new = False
+            _log.info("a new secret of the pseudonyms was made: numbers that were heard before get new ones")
         async with asyncio.TaskGroup() as tasks:
             looking = tasks.create_task(self._look_out(), name="lookout")
             try:
@@ -218,14 +225,14 @@ def mqtt_settings(settings: Settings) -> MqttSettings:
     )
 
 
-async def _salt(settings: Settings, outbox: Outbox) -> bytes:
-    """Return the secret of the pseudonyms: from its file, or made once and kept with the outbox."""
+async def _salt(settings: Settings, outbox: Outbox) -> tuple[bytes, bool]:
+    """Return the secret of the pseudonyms, from its file or made once and kept in the outbox; and whether it is new."""
     file = settings.privacy.salt_file
     if file:
-        return (await asyncio.to_thread(read_secret, "", file, "privacy.salt_file")).encode()
+        return (await asyncio.to_thread(read_secret, "", file, "privacy.salt_file")).encode(), False
     salt = await outbox.meta(SALT_KEY)
-    if salt is None:
-        _log.info("a new secret of the pseudonyms is made: numbers that were heard before get new ones")
-        salt = secrets.token_hex(32)
-        await outbox.set_meta(SALT_KEY, salt)
-    return salt.encode()
+    if salt is not None:
+        return salt.encode(), False
+    salt = secrets.token_hex(32)
+    await outbox.set_meta(SALT_KEY, salt)
+    return salt.encode(), True

@@ -18,7 +18,7 @@ _WORDS: Final = """
 start stop gap pause resume notice withdraw media dtmf mark connected clear open opened close closed ping pong paused
 resumed discarded update error event disconnect session.initiate session.resume session.end userStream
 userStream.start userStream.chunk userStream.stop activities connection.validate MEDIA_START type token roles
-media_format call_sid created 2 PT1.5S @authority array bool bytes float int null object str
+media_format call_sid created PCMU PCMA L16 G722 2 PT1.5S @authority array bool bytes float int null object str
 """
 KNOWN: Final = frozenset(_WORDS.split())
 """What stays although it is quoted: kinds of messages, fields and values that our own messages name, types."""

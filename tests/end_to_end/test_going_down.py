@@ -148,7 +148,7 @@ async def test_the_metrics_can_be_read_and_name_no_call(node: Node, sentence: Sa
     status, text = await node.get("/metrics")
     families = {family.name: family for family in text_string_to_metric_families(text)}
     assert status == 200
-    assert all(name.startswith("streamer_") for name in families)
+    assert {name.partition("_")[0] for name in families} == {"streamer", "process"}
     assert all(family.documentation for family in families.values())
     assert call_id not in text
     for name in ("calls", "utterances", "audio_seconds", "auth_failures", "protocol_faults", "outbox_rows"):
