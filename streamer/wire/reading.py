@@ -13,6 +13,9 @@ import msgspec
 T = TypeVar("T")
 
 _SHOWN: Final = 40
+"""Characters that are shown of a peer's text."""
+_ESCAPED: Final = 2 * _SHOWN
+"""Characters that they may take when they are written in ASCII."""
 _REPEATED: Final = re.compile(
     r"(?P<what>Invalid (?:enum )?value|Object contains unknown field) (?P<quote>['\"`])(?P<text>.*)(?P=quote)"
     r"(?P<place> - at `[^`]*`)?",
@@ -54,4 +57,7 @@ def _legible(problem: str) -> str:
 
 def shown(value: str) -> str:
     """Return a peer's text as it may stand in a message for people: quoted, no control characters, short."""
-    return ascii(value if len(value) <= _SHOWN else value[:_SHOWN] + "...")
+    kept = value[:_SHOWN]
+    while len(ascii(kept)) > _ESCAPED:
+        kept = kept[:-1]
+    return ascii(value if kept == value else f"{kept}...")

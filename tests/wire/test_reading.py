@@ -6,7 +6,7 @@ import contextlib
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from streamer.wire.reading import read_json, shown
@@ -46,6 +46,7 @@ class Known(msgspec.Struct, tag="known"):
 
 
 @given(st.text(max_size=500))
+@example("\U00010000" * 40)
 def test_what_is_wrong_is_one_legible_line_whatever_the_peer_wrote(text: str) -> None:
     with pytest.raises(msgspec.ValidationError) as problem:
         read_json(msgspec.json.Decoder(Known), msgspec.json.encode({"type": f"un{text}"}).decode())
