@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,15 @@ def test_every_file_that_is_copied_exists_and_reaches_the_build() -> None:
     for source in sources:
         assert (ROOT / source).exists(), source
         assert f"!{source}" in ignored, source
+
+
+def test_all_that_the_wheel_is_made_of_is_copied() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+    members = project["tool"]["uv"]["workspace"]["members"]
+    made_of = {*wheel["packages"], *wheel["force-include"], *members, *project["project"]["license-files"]}
+    copied = {source for rest in of("COPY") if not rest.startswith("--from") for source in shlex.split(rest)[:-1]}
+    assert made_of | {project["project"]["readme"]} <= copied
 
 
 def test_the_server_runs_as_nobody_in_particular() -> None:
