@@ -164,10 +164,12 @@ async def _serve(settings: Settings, load: Callable[[], Settings]) -> None:
     from streamer.logs import configure
     from streamer.renewal import look_at
     from streamer.server import node
+    from streamer.service import set_aside
 
     configure(settings.log)
     provide(settings)
     async with node(settings) as server:
+        set_aside()
         _on_signals(server.drain, partial(look_at, settings, load))
         await server.run()
 

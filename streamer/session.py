@@ -37,7 +37,7 @@ from streamer.wire.events import (
     WireEvent,
 )
 
-__all__ = ["DRAINING", "FULL", "PARTING_S", "Peer", "Services", "Session"]
+__all__ = ["DRAINING", "FULL", "PARTING_S", "Peer", "Services", "Session", "understood"]
 
 SEND_TIMEOUT_S = 5.0
 """A peer that takes longer to read an event gets no more of them; the bus has them all."""
@@ -50,6 +50,23 @@ OUR_FAULT = Fault("internal", "our fault; the server's log says more", close_cod
 _T = TypeVar("_T")
 
 log = structlog.get_logger()
+
+
+def understood(dialect: Dialect, message: Message, told: Any = log) -> list[WireEvent]:  # noqa: ANN401 - a bound logger
+    """Return what a message means; a defect of the dialect in reading it ends the stream.
+
+    Parameters
+    ----------
+    dialect, message
+        Who reads what.
+    told
+        The log of the stream, where there is one that knows more than the dialect.
+    """
+    try:
+        return dialect.receive(message)
+    except Exception:  # noqa: BLE001 - logged whole by a bound logger, which ruff does not know as one
+        told.exception("a defect of ours in reading a message", dialect=dialect.name)
+        return [OUR_FAULT]
 
 
 class Peer(Protocol):
@@ -127,7 +144,11 @@ class Session:
             raise
         finally:
             self._read.set()
-            await self._finish()
+            try:
+                await self._finish()
+            finally:
+                # A way back to itself would keep the call's audio until the collector of cycles comes round.
+                self._tell = self._conversation = self._part = None
 
     async def expire(self, reason: str, fault: Fault) -> None:
         """End the stream from our side: idle, draining. Does nothing to one that is at its end already.
@@ -182,7 +203,7 @@ class Session:
 
     async def _listen(self) -> None:
         async for message in self._peer.messages():
-            events = self._understood(message)
+            events = understood(self._dialect, message, self._log)
             flaw = self._liveness.flaw(message, events, self._its.monotonic_s())
             if flaw is not None and not self._expired:
                 self._fail(flaw)
@@ -337,24 +358,16 @@ class Session:
             with suppress(TimeoutError):
                 async with asyncio.timeout(PARTING_S):
                     async for message in self._peer.messages():
-                        for event in self._understood(message):
+                        for event in understood(self._dialect, message, self._log):
                             if isinstance(event, Reply):
                                 await self._send(event.message)
         await self._peer.close(code, reason)
-
-    def _understood(self, message: Message) -> list[WireEvent]:
-        """Return what a message means; a defect of the dialect in reading it ends the stream."""
-        try:
-            return self._dialect.receive(message)
-        except Exception:  # noqa: BLE001 - logged whole by a bound logger, which ruff does not know as one
-            self._log.exception("a defect of ours in reading a message")
-            return [OUR_FAULT]
 
     def _asked(self, verb: Callable[..., list[_T]], *given: Any) -> list[_T]:  # noqa: ANN401 - of several verbs
         """Return what the dialect answers; nothing where a defect keeps it from that."""
         try:
             return verb(*given)
-        except Exception:  # noqa: BLE001 - as above
+        except Exception:  # noqa: BLE001 - as in `understood`
             self._log.exception("a defect of ours in what a dialect has to say")
             return []
 

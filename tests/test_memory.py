@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable, Iterator
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,18 +18,11 @@ import soundfile
 
 from streamer import call as call_module
 from streamer import conversation
-from streamer.emotion.model import EmotionModel, locate
-from streamer.emotion.model import load as load_model
 from streamer.session import Services, Session
 from streamer.wire.native import Native
-from tests.streams import ADMITTED, STOP, ListPeer, NativePart, served, start
+from tests.streams import ADMITTED, STOP, ListPeer, NativePart, start
 
 WITHDRAW = '{"type":"withdraw"}'
-
-
-@pytest.fixture(scope="module")
-def model() -> EmotionModel:
-    return load_model(locate("telephone"))
 
 
 @pytest.fixture(scope="module")
@@ -40,10 +32,13 @@ def spoken() -> bytes:
         return soundfile.read(path, dtype="int16", frames=30 * 8000)[0].tobytes()
 
 
-@pytest.fixture
-async def services(model: EmotionModel, tmp_path: Path) -> AsyncIterator[Callable[..., Any]]:
-    async with served(model, tmp_path) as make:
-        yield make
+@pytest.fixture(autouse=True)
+def _no_collector() -> Iterator[None]:
+    """What is left must go at once, not when cycles are next looked for, which may be minutes later."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
 
 
 class Watch:
@@ -68,8 +63,7 @@ class Watch:
         return {name for name, _ in self._seen}
 
     def left(self) -> list[str]:
-        """Return what can still be reached."""
-        gc.collect()
+        """Return what is still there."""
         return sorted(name for name, reference in self._seen if reference() is not None)
 
     def _watched(self, make: Callable[..., Any], name: str) -> Callable[..., Any]:

@@ -4,12 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
+import weakref
 
 import pytest
 from structlog.testing import capture_logs
 
 from streamer import service
-from streamer.service import ServeError, bound, kept_going
+from streamer.service import ServeError, bound, kept_going, set_aside
+
+
+def test_what_is_loaded_is_set_aside_and_garbage_that_was_there_is_not_kept() -> None:
+    class Loaded:
+        pass
+
+    kept, gone = Loaded(), Loaded()
+    gone.itself = gone  # type: ignore[attr-defined]
+    was_there = weakref.ref(gone)
+    del gone
+    try:
+        set_aside()
+        assert was_there() is None
+        assert gc.get_freeze_count() > 0
+        assert not any(one is kept for one in gc.get_objects())
+    finally:
+        gc.unfreeze()
 
 
 async def test_background_work_that_fails_is_logged_whole_and_begun_again(monkeypatch: pytest.MonkeyPatch) -> None:

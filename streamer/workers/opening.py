@@ -12,15 +12,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import ClassVar, Final
 
-import structlog
-
-from streamer.session import OUR_FAULT, Peer
+from streamer.session import Peer, understood
 from streamer.wire.events import Dialect, Fault, Message, Reply, Start, WireEvent
 
 MAY_BE_PARTS: Final = frozenset({"asterisk", "audiocodes", "audiosocket", "freeswitch"})
 """Dialects in which several streams may be one call; streams of the others need no look."""
-
-log = structlog.get_logger()
 
 
 class Opening:
@@ -83,15 +79,6 @@ class Opening:
                 await self.peer.send(event.message)
             else:
                 self.events.append(event)
-
-
-def understood(dialect: Dialect, message: Message) -> list[WireEvent]:
-    """Return what a message means; a defect of the dialect in reading it ends the stream."""
-    try:
-        return dialect.receive(message)
-    except Exception:
-        log.exception("a defect of ours in reading a message", dialect=dialect.name)
-        return [OUR_FAULT]
 
 
 class OpenedPeer:

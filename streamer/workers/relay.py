@@ -28,7 +28,7 @@ import msgspec
 import structlog
 
 from streamer.auth import Pass
-from streamer.session import Peer
+from streamer.session import Peer, understood
 from streamer.wire.events import (
     Audio,
     Dialect,
@@ -46,7 +46,7 @@ from streamer.wire.events import (
     Withdraw,
 )
 from streamer.workers.channel import pack, read
-from streamer.workers.opening import Opening, understood
+from streamer.workers.opening import Opening
 
 _EVENTS: Final[tuple[type[WireEvent], ...]] = (
     Start, Audio, Gap, Missing, Pause, Resume, Notice, Withdraw, Stop, Fault,

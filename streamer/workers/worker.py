@@ -41,6 +41,7 @@ from streamer.listener import WebSocketListener
 from streamer.logs import configure
 from streamer.platforms import audiocodes
 from streamer.server import Server, node
+from streamer.service import set_aside
 from streamer.session import Peer
 from streamer.watch import START_WITHIN_S
 from streamer.wire.audiocodes import Conversations
@@ -188,6 +189,7 @@ async def serve(loop: WorkerLoop, orders: socket.socket, reports: Reports, assig
         It cannot begin; the message says why.
     """
     async with _node(loop, reports, assignment) as server:
+        set_aside()
         relayed = await server.relayed()
         taking = Taking(loop, orders, server, reports)
         beating = asyncio.create_task(_beat(server, reports), name="beat")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import streamer.wire
 from streamer.session import OUR_FAULT
 from streamer.wire.events import Audio, Encoding, Fault, Message, Pause, Reply, Role, Start, Stop
-from streamer.workers.opening import OpenedDialect, OpenedPeer, Opening
+from streamer.workers.opening import MAY_BE_PARTS, OpenedDialect, OpenedPeer, Opening
 
 START = Start("CA1", (Role.CUSTOMER,), Encoding.PCMU, 8000, is_part=True)
 
@@ -129,6 +131,12 @@ def test_a_session_is_told_what_it_would_have_been_told_from_the_first_message(s
         assert answered + told == whole
 
     asyncio.run(both())
+
+
+def test_streams_are_looked_at_in_just_those_dialects_that_can_make_parts_of_a_call() -> None:
+    wire = Path(streamer.wire.__file__).parent
+    makes = {file.stem for file in wire.glob("*.py") if "is_part=" in file.read_text("utf-8")}
+    assert makes == MAY_BE_PARTS
 
 
 async def test_a_defect_of_the_dialect_ends_the_stream_as_in_a_session() -> None:
