@@ -16,6 +16,11 @@ from streamer.bus.store import Store
 _NOBODY = 65534
 
 
+def without_syncs(store: Store) -> None:
+    """What is written is in the files all the same; for a test in which no power fails, on disks that sync slowly."""
+    store._database.run("PRAGMA synchronous = OFF")
+
+
 def fill(store: Store) -> None:
     """No page more than there are: SQLITE_FULL, as with a disk that has no room."""
     (pages,) = store._database.run("PRAGMA page_count").fetchone()

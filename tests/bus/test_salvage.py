@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from streamer.bus.cloudevents import Kind, Outgoing
 from streamer.bus.salvage import Salvaged, Wreck, set_aside, take_over
 from streamer.bus.store import Record, Store
-from tests.bus.broken_disks import damage, pages
+from tests.bus.broken_disks import damage, pages, without_syncs
 
 NOW_S = 1_800_000_000.0
 
@@ -24,6 +24,7 @@ def message(name: str, kind: Kind = Kind.UTTERANCE) -> Outgoing:
 def outbox(path: Path, count: int) -> list[Record]:
     """Make one and return what is in it."""
     store = Store(path, 10_000, 1e12)
+    without_syncs(store)
     store.put([message("s", Kind.STATE), *(message(str(n)) for n in range(count))], NOW_S)
     store.remove([3, 4])
     store.set_meta("salt", "s")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from streamer.bus.cloudevents import Kind, Outgoing, cleared
 from streamer.bus.database import OutboxDamagedError
 from streamer.bus.store import Store
+from tests.bus.broken_disks import without_syncs
 
 DAY_S = 86_400.0
 
@@ -99,6 +100,7 @@ def test_after_an_objection_no_byte_of_the_call_is_in_the_files_any_more(
 ) -> None:
     path = tmp_path_factory.mktemp("store") / "outbox.sqlite"
     store = Store(path, max_rows=1000, max_age_s=DAY_S)
+    without_syncs(store)
     sizes = st.sampled_from([0, 100, 600, 3000, 9000])  # in a page, several to a page, over several pages
     for n in range(data.draw(st.integers(1, 40))):
         call = data.draw(st.sampled_from(["objects", "other", "third"]))
@@ -200,6 +202,7 @@ def test_at_its_bounds_the_outbox_gives_up_what_the_policy_says(
     max_age_s: float,
 ) -> None:
     store = Store(tmp_path_factory.mktemp("store") / "o.sqlite", max_rows, max_age_s, max_bytes)
+    without_syncs(store)
     model: list[tuple[str, Kind, float, int]] = []
     now_s = 0.0
     for n, (kind, wait_s, size) in enumerate(arrivals):

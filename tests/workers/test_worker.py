@@ -38,6 +38,7 @@ class Head:
         self.remembered: dict[str, str] = {}
         self.told: list[list[Any]] = []
         self._changed = threading.Condition()
+        self._over = False
         self.orders, self.its_orders = socket.socketpair()
         self._channel, self.its_channel = socket.socketpair()
         self._thread = threading.Thread(target=self._hear)
@@ -58,10 +59,16 @@ class Head:
     async def until_told(self, verb: str, *what: object) -> list[Any]:
         def wait() -> list[Any]:
             with self._changed:
-                assert self._changed.wait_for(lambda: self._found([verb, *what]), 60), self.told
-                return self._found([verb, *what])[-1]
+                assert self._changed.wait_for(lambda: self._over or self._found([verb, *what]), 60), self.told
+                return (self._found([verb, *what]) or [[]])[-1]
 
         return await asyncio.to_thread(wait)
+
+    def stop_waiting(self) -> None:
+        """Let go of who waits for words that cannot come any more."""
+        with self._changed:
+            self._over = True
+            self._changed.notify_all()
 
     def close(self) -> None:
         for one in (self.orders, self.its_orders, self.its_channel):
@@ -141,6 +148,7 @@ def told(story: Story, assignment: Assignment) -> list[dict[str, Any]]:
         await asyncio.wait({working, listening}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
             await story(head)
+        head.stop_waiting()
         await working
 
     with capture_logs() as logs:
