@@ -17,11 +17,15 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import aiomqtt
 import hypothesis
 import pytest
 import structlog
+
+if TYPE_CHECKING:
+    from streamer.emotion.model import EmotionModel
 
 hypothesis.settings.register_profile("product", deadline=None)  # no test passes or fails by a clock
 hypothesis.settings.load_profile("product")
@@ -272,3 +276,20 @@ def _fresh_structlog() -> Iterator[None]:
     """Undo what a test configured of the log."""
     yield
     structlog.reset_defaults()
+
+
+@pytest.fixture(scope="session")
+def model() -> EmotionModel:
+    """The default model; it keeps nothing of what it judges."""
+    from streamer.emotion.model import load, locate  # noqa: PLC0415 - the client's tests pay for no model
+
+    return load(locate("telephone"))
+
+
+@pytest.fixture
+async def services(model: EmotionModel, tmp_path: Path) -> AsyncIterator[Callable[..., Any]]:
+    """Make what a session is served with: `await services(max_calls=1, limits__shed_lag_ms=100)`."""
+    from tests.streams import served  # noqa: PLC0415 - as above
+
+    async with served(model, tmp_path) as make:
+        yield make

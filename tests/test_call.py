@@ -18,8 +18,7 @@ from streamer_client.events import CallRef, PartialEvent, UtteranceEvent, decode
 from streamer.call import Call, Identity
 from streamer.config import Settings, load
 from streamer.emotion.batcher import Judged
-from streamer.emotion.model import EmotionModel, Verdict, locate
-from streamer.emotion.model import load as load_model
+from streamer.emotion.model import EmotionModel, Verdict
 from streamer.leg import Heard
 from streamer.part import Part
 from streamer.wire.events import (
@@ -40,11 +39,6 @@ from streamer.wire.events import (
 IDENTITY = Identity(call=CallRef(id="CA1", tenant="acme", dialect="native"), session_id="S1", source="/nodes/n1")
 BOTH = (Role.CUSTOMER, Role.AGENT)
 NOW_S = 1_800_000_000.0
-
-
-@pytest.fixture(scope="module")
-def model() -> EmotionModel:
-    return load_model(locate("telephone"))
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -22,21 +20,15 @@ from streamer.bus.cloudevents import Kind, Outgoing, call_key
 from streamer.bus.drain import give_up
 from streamer.bus.outbox import OutboxError, Row
 from streamer.emotion.batcher import Batcher
-from streamer.emotion.model import EmotionModel, ModelError, locate
-from streamer.emotion.model import load as load_model
+from streamer.emotion.model import EmotionModel, ModelError
 from streamer.metrics import Metrics
 from streamer.session import Services, Session
 from streamer.watch import expire
 from streamer.wire.events import Fault, Message, WireEvent
 from streamer.wire.native import Native
-from tests.streams import ADMITTED, STOP, Clock, ListPeer, LivePeer, NativePart, served, start
+from tests.streams import ADMITTED, STOP, Clock, ListPeer, LivePeer, NativePart, start
 
 Lines = list[structlog.typing.EventDict]
-
-
-@pytest.fixture(scope="module")
-def model() -> EmotionModel:
-    return load_model(locate("telephone"))
 
 
 @pytest.fixture(scope="module")
@@ -44,12 +36,6 @@ def spoken() -> bytes:
     """Ten seconds of the demo call, two channels."""
     with resources.as_file(resources.files("streamer.demo") / "call.flac") as path:
         return np.ascontiguousarray(soundfile.read(path, dtype="int16", frames=10 * 8000)[0]).tobytes()
-
-
-@pytest.fixture
-async def services(model: EmotionModel, tmp_path: Path) -> AsyncIterator[Callable[..., Any]]:
-    async with served(model, tmp_path) as make:
-        yield make
 
 
 async def lines_of(*streams: Session) -> Lines:

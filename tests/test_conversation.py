@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Callable
 from importlib import resources
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,8 +16,6 @@ from numpy.typing import NDArray
 from structlog.testing import capture_logs
 
 from streamer.conversation import MOST_PARTS
-from streamer.emotion.model import EmotionModel, locate
-from streamer.emotion.model import load as load_model
 from streamer.session import Services, Session
 from streamer.wire.native import Native
 from tests.streams import (
@@ -31,7 +27,6 @@ from tests.streams import (
     NativePart,
     gauge,
     pending,
-    served,
     start,
     waiting,
 )
@@ -43,21 +38,10 @@ NOTICE = '{"type":"notice"}'
 
 
 @pytest.fixture(scope="module")
-def model() -> EmotionModel:
-    return load_model(locate("telephone"))
-
-
-@pytest.fixture(scope="module")
 def spoken() -> NDArray[np.int16]:
     """Half a minute of the demo call, int16[samples, 2]."""
     with resources.as_file(resources.files("streamer.demo") / "call.flac") as path:
         return soundfile.read(path, dtype="int16", frames=30 * 8000)[0]
-
-
-@pytest.fixture
-async def services(model: EmotionModel, tmp_path: Path) -> AsyncIterator[Callable[..., Any]]:
-    async with served(model, tmp_path) as make:
-        yield make
 
 
 def side(spoken: NDArray[np.int16], party: str, begin_s: float = 0, end_s: float = 1e9) -> bytes:

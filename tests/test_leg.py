@@ -15,16 +15,11 @@ from streamer_client.events import Cut
 
 from streamer.audio import g711
 from streamer.config import ConfigError, SpeechSettings
-from streamer.emotion.model import EmotionModel, load, locate
+from streamer.emotion.model import EmotionModel
 from streamer.leg import RATE_HZ, Heard, Leg, Numbers, prove
 from streamer.wire.events import Audio, Encoding, Role
 
 SPEECH = SpeechSettings()
-
-
-@pytest.fixture(scope="module")
-def model() -> EmotionModel:
-    return load(locate("telephone"))
 
 
 @pytest.fixture(scope="module")

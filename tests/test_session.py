@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,8 +19,7 @@ from streamer.bus.outbox import OutboxError
 from streamer.call import Call
 from streamer.config import SpeechSettings
 from streamer.emotion.batcher import Batcher, Judged
-from streamer.emotion.model import EmotionModel, ModelError, locate
-from streamer.emotion.model import load as load_model
+from streamer.emotion.model import EmotionModel, ModelError
 from streamer.features import RunningNormaliser
 from streamer.leg import Leg
 from streamer.load.shedding import Level
@@ -39,7 +37,6 @@ from tests.streams import (
     PeerCloses,
     gauge,
     pending,
-    served,
     start,
 )
 
@@ -66,22 +63,10 @@ class Unhurried(ListPeer):
 
 
 @pytest.fixture(scope="module")
-def model() -> EmotionModel:
-    return load_model(locate("telephone"))
-
-
-@pytest.fixture(scope="module")
 def spoken() -> bytes:
     """Half a minute of the demo call, interleaved."""
     with resources.as_file(resources.files("streamer.demo") / "call.flac") as path:
         return soundfile.read(path, dtype="int16", frames=30 * 8000)[0].tobytes()
-
-
-@pytest.fixture
-async def services(model: EmotionModel, tmp_path: Path) -> AsyncIterator[Callable[..., Any]]:
-    """Make services: `await services(max_calls=1)`."""
-    async with served(model, tmp_path) as make:
-        yield make
 
 
 async def test_a_call_from_start_to_ended(services, spoken) -> None:

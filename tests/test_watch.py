@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from structlog.testing import capture_logs
 from websockets.asyncio.client import connect
 
-from streamer.emotion.model import EmotionModel, locate
-from streamer.emotion.model import load as load_model
 from streamer.load.shedding import Level
 from streamer.session import Session
 from streamer.watch import WATCH_S, Watch
 from tests.nodes import closing, overload, ready, readyz, serve, url
-from tests.streams import gauge, served
+from tests.streams import gauge
 
 
 @pytest.fixture
@@ -56,18 +53,6 @@ async def test_a_stream_that_cannot_be_ended_does_not_bring_the_node_down(
             await socket.send('{"type":"stop"}')
             assert json.loads(await socket.recv())["type"] == "ended"
         assert await readyz(server) == "200 ready"
-
-
-@pytest.fixture(scope="module")
-def model() -> EmotionModel:
-    return load_model(locate("telephone"))
-
-
-@pytest_asyncio.fixture
-async def services(model: EmotionModel, tmp_path: Path) -> AsyncIterator[Callable[..., Any]]:
-    """Make services: `await services(limits__shed_lag_ms=100)`."""
-    async with served(model, tmp_path) as make:
-        yield make
 
 
 def looked(watch: Watch, lag_s: float, seconds: float, began_s: float = 0) -> float:

@@ -12,13 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer.emotion.batcher import LARGEST_BATCH, Batcher, Judged
-from streamer.emotion.model import EmotionModel, Judgement, ModelError, Verdict, load, locate
+from streamer.emotion.model import EmotionModel, Judgement, ModelError, Verdict
 from streamer.features import Moments, Prior, RunningNormaliser
-
-
-@pytest.fixture(scope="module")
-def model() -> EmotionModel:
-    return load(locate("telephone"))
 
 
 def utterance(model: EmotionModel, frames: int, seed: int = 0) -> np.ndarray:

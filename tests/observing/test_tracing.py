@@ -23,8 +23,7 @@ from streamer_client.events import EMOTIONS
 
 from streamer.config import Settings, TracingSettings
 from streamer.emotion.batcher import Batcher
-from streamer.emotion.model import EmotionModel, ModelError, locate
-from streamer.emotion.model import load as load_model
+from streamer.emotion.model import EmotionModel, ModelError
 from streamer.observing import tracing
 from streamer.observing.tracing import NO_TRACES, OpenTelemetry, TracingError, open_traces
 from streamer.session import Services, Session
@@ -38,11 +37,6 @@ ON = Settings(node="node-1", tracing=TracingSettings(enabled=True))
 def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES", "OTEL_SDK_DISABLED", "OTEL_TRACES_SAMPLER"):
         monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture(scope="module")
-def model() -> EmotionModel:
-    return load_model(locate("telephone"))
 
 
 @pytest.fixture(scope="module")

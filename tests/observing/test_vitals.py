@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,25 +14,13 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from streamer import __version__
-from streamer.emotion.model import EmotionModel, locate
-from streamer.emotion.model import load as load_model
+from streamer.emotion.model import EmotionModel
 from streamer.observing.vitals import RecentMaximum, Vitals
 from streamer.session import Services, Session
 from streamer.wire.native import Native
-from tests.streams import ADMITTED, STOP, Clock, LivePeer, gauge, served, start
+from tests.streams import ADMITTED, STOP, Clock, LivePeer, gauge, start
 
 SECOND = bytes(2 * 2 * 8000)
-
-
-@pytest.fixture(scope="module")
-def model() -> EmotionModel:
-    return load_model(locate("telephone"))
-
-
-@pytest.fixture
-async def services(model: EmotionModel, tmp_path: Path) -> AsyncIterator[Callable[..., Any]]:
-    async with served(model, tmp_path) as make:
-        yield make
 
 
 class Node:

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 import soundfile
 
-from streamer.emotion.model import EmotionModel, locate
-from streamer.emotion.model import load as load_model
+from streamer.emotion.model import EmotionModel
 from streamer.session import Session
 from streamer.wire.audiohook import AudioHook
 from streamer.wire.events import Message
@@ -22,11 +21,6 @@ ORGANIZATION = "d7934305-0972-4844-938e-9060eef73d05"
 SESSION = "30b0e395-84d3-4570-ac13-9a62d8f514c0"
 L16 = {"type": "audio", "format": "L16", "channels": ["external", "internal"], "rate": 8000}
 OPEN = {"organizationId": ORGANIZATION, "conversationId": "C1", "media": [L16]}
-
-
-@pytest.fixture(scope="module")
-def model() -> EmotionModel:
-    return load_model(locate("telephone"))
 
 
 @pytest.fixture(scope="module")
