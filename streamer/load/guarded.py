@@ -11,6 +11,7 @@ says nothing, or a byte now and then ``OPEN_WITHIN_S`` for TLS, as much again fo
 is one of very many who say nothing  it is cut off to make room, the one that has waited longest first
 sends a request that does not end    ``MAX_HEAD_BYTES``
 pings without end                    ``CONTROL_PER_S``: each one has to be answered, and no queue bounds the answers
+sends very much at once              ``streamer.load.portions``: others have their turn in between
 vanishes                             TCP's keep-alive, after about two minutes, also in a pause that nothing else ends
 ==================================== ==================================================================================
 """
@@ -27,6 +28,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import Event
 
+from streamer.load.portions import Portions
 from streamer.load.rates import Bucket
 from streamer.load.strangers import Strangers
 
@@ -71,12 +73,16 @@ class GuardedConnection(ServerConnection):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Count the connection among those that carry no call."""
         super().connection_made(transport)
+        self._portions = Portions(self.transport, super().data_received, self.loop)
+        # The library has told its queue of frames to pause and resume the transport itself.
+        self.recv_messages.pause, self.recv_messages.resume = self._portions.pause, self._portions.resume
         keep_alive(transport.get_extra_info("socket"))
         if self._guard.strangers.come(self, self.transport.abort):
             self._guard.cut_off("crowd")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it."""
+        self._portions.finish()
         self.settle()
         super().connection_lost(exc)
 
@@ -86,11 +92,16 @@ class GuardedConnection(ServerConnection):
 
     def data_received(self, data: bytes) -> None:
         """Take what came, if the request ends in time."""
-        super().data_received(data)
+        self._portions.receive(data)
         if self.request is None:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
                 self._end("head")
+
+    def eof_received(self) -> None:
+        """Take note that nothing more comes."""
+        self._portions.finish()
+        super().eof_received()
 
     def process_event(self, event: Event) -> None:
         """Count what came."""

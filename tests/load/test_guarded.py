@@ -16,6 +16,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
 from streamer.load.guarded import CONTROL_AT_ONCE, MAX_HEAD_BYTES, Guard, GuardedConnection, keep_alive
+from streamer.load.portions import PORTION_BYTES
 from streamer.load.strangers import Strangers
 
 HELLO = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
@@ -133,6 +134,27 @@ async def test_frames_are_counted_and_pieces_of_messages_too() -> None:
         assert 4 <= connection.frames_read <= 5  # the library may end a message with an empty frame
         connection.process_event(Frame(Opcode.PONG, b""))
         assert connection.bytes_read == 6
+
+
+async def test_of_a_flood_in_one_write_little_waits_and_all_arrives_in_order() -> None:
+    got: list[bytes | str] = []
+    waiting = [0]
+
+    async def read_slowly(connection: ServerConnection) -> None:
+        async for message in connection:
+            got.append(message)
+            waiting.append(len(connection.recv_messages.frames))
+            await asyncio.sleep(0)
+
+    create = partial(GuardedConnection, guard=Guard(Strangers(9), print))
+    async with serve(read_slowly, "127.0.0.1", 0, create_connection=create, compression=None, max_queue=4) as listener:
+        port = next(iter(listener.sockets)).getsockname()[1]
+        async with connect(f"ws://127.0.0.1:{port}", compression=None) as socket:
+            said = [f"{n}" for n in range(20_000)]
+            socket.transport.write(b"".join(Frame(Opcode.TEXT, text.encode()).serialize(mask=True) for text in said))
+            await socket.close()
+    assert got == said
+    assert max(waiting) <= PORTION_BYTES / 7 + 4  # a frame has at least seven bytes here
 
 
 def test_the_system_is_asked_to_notice_when_the_other_end_is_gone() -> None:
