@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 from streamer_client import events
 from streamer_client.events import (
+    AcknowledgementEvent,
     AlertEvent,
     CallRef,
     EndedEvent,
@@ -156,6 +157,9 @@ def outgoing(event: Event, topics: Topics, session_id: str = "") -> Outgoing:
         case AlertEvent(data=alert):
             call, kind = alert.call, Kind.ALERT
             topic = topics.alert(call.tenant, alert.severity)
+        case AcknowledgementEvent(data=taken):
+            call, kind = taken.call, Kind.ALERT
+            topic = topics.acknowledgement(call.tenant)
         case StatusEvent(data=status):
             kind, retain = Kind.STATUS, True
             topic = topics.status(status.node)

@@ -160,6 +160,10 @@ class Topics(msgspec.Struct, frozen=True):
         """Topic of a tenant's compliance alerts of one severity."""
         return f"{self.base}/{VERSION}/{safe(tenant)}/alerts/{safe(severity)}"
 
+    def acknowledgement(self, tenant: str) -> str:
+        """Topic on which is said that somebody has taken care of an alert of a tenant."""
+        return f"{self.base}/{VERSION}/{safe(tenant)}/acknowledgements"
+
     def status(self, node: str) -> str:
         """Topic of a node's retained status and last will."""
         return f"{self.base}/{VERSION}/nodes/{safe(node)}/status"

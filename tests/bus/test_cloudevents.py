@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from streamer_client import events
 from streamer_client.events import (
+    AcknowledgementData,
+    AcknowledgementEvent,
     AlertData,
     AlertEvent,
     CallRef,
@@ -67,6 +69,7 @@ ALERT = AlertEvent(
         call=CALL, rule="angry", severity=Severity.CRITICAL, role="customer", message="Angry.", utterances=("01JD",)
     ),
 )
+TAKEN = AcknowledgementEvent(**COMMON, data=AcknowledgementData(call=CALL, alert="01JD", by="desk-2"))
 STATUS = StatusEvent(**COMMON, data=StatusData(node="node-1", status=Status.ONLINE))
 
 times_ms = st.integers(0, 2**48 - 1)
@@ -120,6 +123,7 @@ def test_times_are_utc_with_milliseconds() -> None:
         (STATE, Kind.STATE, "emotion/v1/acme/calls/CA1/state", 1, True),
         (ENDED, Kind.ENDED, "emotion/v1/acme/calls/CA1/ended", 1, False),
         (ALERT, Kind.ALERT, "emotion/v1/acme/alerts/critical", 1, False),
+        (TAKEN, Kind.ALERT, "emotion/v1/acme/acknowledgements", 1, False),
         (STATUS, Kind.STATUS, "emotion/v1/nodes/node-1/status", 1, True),
     ],
 )

@@ -119,6 +119,7 @@ def test_topics_are_those_of_the_contract() -> None:
     assert topics.state("default", "CA1") == "emotion/v1/default/calls/CA1/state"
     assert topics.ended("default", "CA1") == "emotion/v1/default/calls/CA1/ended"
     assert topics.alert("default", "critical") == "emotion/v1/default/alerts/critical"
+    assert topics.acknowledgement("default") == "emotion/v1/default/acknowledgements"
     assert topics.status("node-1") == "emotion/v1/nodes/node-1/status"
 
 

@@ -19,6 +19,8 @@ import pytest
 import pytest_asyncio
 import soundfile
 from streamer_client.events import (
+    AcknowledgementData,
+    AcknowledgementEvent,
     AlertData,
     AlertEvent,
     CallRef,
@@ -144,6 +146,17 @@ class Make:
                 message="Listen in.",
                 utterances=("a", "b"),
             ),
+        )
+
+    def acknowledgement(
+        self, call: str = "CA1", by: str = "desk-2", note: str = "Called back."
+    ) -> AcknowledgementEvent:
+        return AcknowledgementEvent(
+            id=f"{call}-acknowledgement",
+            source="/dashboard",
+            subject=call,
+            time=TIME,
+            data=AcknowledgementData(call=CallRef(id=call), alert=f"{call}-alert", by=by, note=note),
         )
 
     def status(self) -> StatusEvent:

@@ -47,7 +47,11 @@ def test_a_live_call_and_a_node_say_what_they_are(make: Any) -> None:
     assert format_event(make.status()).endswith("◆ node    online")
 
 
-@pytest.mark.parametrize("kind", ["utterance", "alert", "ended", "state", "status"])
+def test_an_acknowledgement_says_who_and_what(make: Any) -> None:
+    assert format_event(make.acknowledgement()).endswith("✓ taken   by desk-2: Called back.")
+
+
+@pytest.mark.parametrize("kind", ["utterance", "alert", "acknowledgement", "ended", "state", "status"])
 def test_every_event_is_one_line_also_for_a_terminal(make: Any, kind: Any) -> None:
     event = getattr(make, kind)()
     console = Console(width=400, color_system="truecolor", force_terminal=True)

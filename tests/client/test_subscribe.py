@@ -42,6 +42,7 @@ def test_the_filters_are_the_topics_of_the_contract() -> None:
         "emotion/v1/acme/calls/+/state",
         "emotion/v1/acme/calls/+/ended",
         "emotion/v1/acme/alerts/+",
+        "emotion/v1/acme/acknowledgements",
         "emotion/v1/nodes/+/status",
     ]
     assert topics(["utterance"], base="x/y", call="CA1", role="customer") == [

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         StreamError,
     )
     from streamer_client.events import (
+        AcknowledgementEvent,
         AlertEvent,
         EndedEvent,
         Event,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AcknowledgementEvent": "events",
     "AlertEvent": "events",
     "Break": "line",
     "BrokerError": "errors",
@@ -78,6 +80,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "AcknowledgementEvent",
     "AlertEvent",
     "Break",
     "BrokerError",

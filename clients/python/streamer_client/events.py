@@ -185,6 +185,18 @@ class AlertData(msgspec.Struct, frozen=True):
     """Ids of the utterance events behind the alert."""
 
 
+class AcknowledgementData(msgspec.Struct, frozen=True):
+    """Payload of an acknowledgement: somebody has taken care of an alert. When is the event's ``time``."""
+
+    call: CallRef
+    alert: str
+    """Id of the alert event."""
+    by: str
+    """Who, as the person or the desk calls itself; 1 to 80 characters."""
+    note: str = ""
+    """What was done, in the person's words; up to 1000 characters."""
+
+
 class StatusData(msgspec.Struct, frozen=True):
     """Payload of a node's retained status."""
 
@@ -241,6 +253,12 @@ class AlertEvent(_Envelope, frozen=True, kw_only=True, tag="emotion-streamer.ale
     data: AlertData
 
 
+class AcknowledgementEvent(_Envelope, frozen=True, kw_only=True, tag="emotion-streamer.acknowledgement.v1"):
+    """Somebody has taken care of an alert."""
+
+    data: AcknowledgementData
+
+
 class StatusEvent(_Envelope, frozen=True, kw_only=True, tag="emotion-streamer.status.v1"):
     """A node came, drains or went."""
 
@@ -255,7 +273,7 @@ class UnknownEvent(msgspec.Struct, frozen=True):
     raw: bytes = b""
 
 
-Event = UtteranceEvent | PartialEvent | StateEvent | EndedEvent | AlertEvent | StatusEvent
+Event = UtteranceEvent | PartialEvent | StateEvent | EndedEvent | AlertEvent | AcknowledgementEvent | StatusEvent
 
 
 class EventError(ValueError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from rich.text import Text
 
 from streamer_client.events import (
+    AcknowledgementEvent,
     AlertEvent,
     EndedEvent,
     Event,
@@ -60,6 +61,9 @@ def style_event(event: Event) -> Text:
             line.append(f" {event.data.rule}", "bold")
             line.append(f"  {event.data.call.id} {event.data.role}: {event.data.message}")
             line.append(f" ({_count(len(event.data.utterances), 'utterance')})", "dim")
+        case AcknowledgementEvent():
+            _who(line, event.data.call.id, "✓ taken")
+            line.append(f"by {event.data.by}" + (f": {event.data.note}" if event.data.note else ""))
         case EndedEvent():
             _who(line, event.data.call.id, "■ ended")
             line.append(ended(event))

@@ -29,6 +29,7 @@ _TOPICS = {
     "state": "{base}/v1/{tenant}/calls/{call}/state",
     "ended": "{base}/v1/{tenant}/calls/{call}/ended",
     "alert": "{base}/v1/{tenant}/alerts/+",
+    "acknowledgement": "{base}/v1/{tenant}/acknowledgements",
     "status": "{base}/v1/nodes/+/status",
 }
 KINDS = tuple(_TOPICS)
@@ -46,7 +47,8 @@ def topics(
     Parameters
     ----------
     kinds : sequence of str
-        Out of ``utterance``, ``partial``, ``state``, ``ended``, ``alert`` and ``status``.
+        Out of ``utterance``, ``partial``, ``state``, ``ended``, ``alert``, ``acknowledgement`` and
+        ``status``.
     base : str
         First levels of every topic, as configured in the server.
     tenant, call, role : str
