@@ -94,6 +94,7 @@ def test_the_table_of_topics_is_the_one_in_force() -> None:
         topics.state(*call),
         topics.ended(*call),
         topics.alert("<tenant>", "<severity>"),
+        topics.acknowledgement("<tenant>"),
         topics.status("<node>"),
     }
     # Angle brackets are not topic-safe, so the names come back as `_tenant_-hash`.
