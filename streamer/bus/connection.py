@@ -19,6 +19,7 @@ from paho.mqtt.client import MQTT_ERR_SUCCESS, Client, ConnectFlags, DisconnectF
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
+from streamer_client.mqtt_client import MqttClient
 
 from streamer.bus.cloudevents import Outgoing
 from streamer.bus.failures import explain
@@ -84,7 +85,7 @@ async def connect(
     return link
 
 
-class Link(aiomqtt.Client):
+class Link(MqttClient):
     """An open connection; made by :func:`connect`, used once."""
 
     def __init__(  # noqa: PLR0917 - called in one place, above

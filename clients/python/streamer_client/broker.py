@@ -21,6 +21,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from streamer_client.errors import BrokerError, OptionError
+from streamer_client.mqtt_client import MqttClient
 
 DEFAULT_URL = "mqtt://127.0.0.1:1883"
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
@@ -36,7 +37,7 @@ _FILES = {
 }
 
 
-class Client(aiomqtt.Client):
+class Client(MqttClient):
     """An aiomqtt client that remembers a refused publish, which aiomqtt takes for a delivered one."""
 
     refused: ReasonCode | None = None
@@ -56,6 +57,10 @@ class Client(aiomqtt.Client):
             # aiomqtt would wait for its time limit, and say that nobody answers.
             self._connected.set_exception(aiomqtt.MqttError(str(self.tls_alerts[-1])))
         super()._on_disconnect(client, userdata, flags, reason_code, properties)
+        if self._disconnected.done() and not self._disconnected.cancelled():
+            # Looked at, so that a connection that went while it was being left (Mosquitto 2.0.11 hangs up after a
+            # refusal) is no "exception was never retrieved" under a command's one line. Who waits still gets it.
+            self._disconnected.exception()
 
     def _on_publish(
         self,
@@ -93,7 +98,9 @@ class Broker(msgspec.Struct, frozen=True):
         scheme, host, port = self._place()
         return f"{scheme}://{host}:{port}"
 
-    def client(self, client_id: str | None = None, *, persistent: bool = False) -> Client:
+    def client(
+        self, client_id: str | None = None, *, persistent: bool = False, will: aiomqtt.Will | None = None
+    ) -> Client:
         """Return an unconnected client.
 
         Parameters
@@ -102,6 +109,8 @@ class Broker(msgspec.Struct, frozen=True):
             Made up by the library where not given.
         persistent : bool
             The broker keeps this client's subscriptions and messages while it is away, for a week under v5.
+        will : aiomqtt.Will, optional
+            What the broker publishes for this client when it is gone without a word.
 
         Raises
         ------
@@ -126,6 +135,7 @@ class Broker(msgspec.Struct, frozen=True):
             identifier=client_id,
             protocol=_VERSIONS[self.version],
             keepalive=_KEEPALIVE_S,
+            will=will,
             tls_context=context,
             **self._session(persistent),
         )
