@@ -12,6 +12,8 @@ from streamer_client.errors import BrokerError, OptionError
 from streamer_client.events import UnknownEvent, encode
 from streamer_client.subscribe import KINDS, Subscription, subscribe, topics
 
+from tests.certificates import authority, client_context, signed
+
 CALLS = "emotion/v1/default/calls"
 
 
@@ -251,3 +253,107 @@ async def test_a_forbidden_topic_is_an_error_and_not_a_silent_stream(
 def test_at_least_one_id_is_remembered() -> None:
     with pytest.raises(OptionError, match="dedupe=0"):
         subscribe(dedupe=0)
+
+
+async def test_filters_beyond_topics_leave_out_what_is_not_wanted_and_count_it(mosquitto: Any, make: Any) -> None:
+    said = [
+        make.utterance(1, top="happy"),
+        make.utterance(2, confidence=0.5),
+        make.utterance(3, uncertain=True),
+        make.utterance(4),
+    ]
+    kinds = ["utterance", "alert"]
+    async with subscribe(
+        mosquitto.url, kinds=kinds, emotions=["angry"], min_confidence=0.7, severities=["warning"]
+    ) as events:
+        await publish(mosquitto, ("emotion/v1/default/alerts/critical", encode(make.alert())))
+        await publish(mosquitto, *((topic(event), encode(event)) for event in said))
+        assert await first(events, 1) == said[3:]
+        assert events.passed_over == 4
+
+
+async def test_what_is_cleared_is_told_by_its_topic(mosquitto: Any, make: Any) -> None:
+    cleared: list[str] = []
+    async with subscribe(mosquitto.url, kinds=["state", "ended"], on_cleared=cleared.append) as events:
+        await publish(mosquitto, (f"{CALLS}/CA1/state", b""), (f"{CALLS}/CA1/ended", encode(make.ended())))
+        assert await first(events, 1) == [make.ended()]
+    assert cleared == [f"{CALLS}/CA1/state"]
+
+
+async def test_the_members_of_a_group_share_the_events_and_others_get_all(mosquitto: Any, make: Any) -> None:
+    wanted = [make.utterance(n) for n in range(1, 41)]
+    found: dict[str, list[Any]] = {"one": [], "two": [], "alone": []}
+    shared = asyncio.Event()
+
+    async def take(name: str, events: Subscription) -> None:
+        async for event in events:
+            found[name].append(event)
+            if len(found["one"]) + len(found["two"]) >= 40 and len(found["alone"]) >= 40:
+                shared.set()
+
+    async with (
+        subscribe(mosquitto.url, group="crm") as one,
+        subscribe(mosquitto.url, group="crm") as two,
+        subscribe(mosquitto.url) as alone,
+    ):
+        tasks = [
+            asyncio.create_task(take(name, events)) for name, events in (("one", one), ("two", two), ("alone", alone))
+        ]
+        await publish(mosquitto, *((topic(event), encode(event)) for event in wanted))
+        await shared.wait()
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+    assert found["alone"] == wanted
+    assert sorted(event.sequence for event in found["one"] + found["two"]) == [event.sequence for event in wanted]
+    assert found["one"]
+    assert found["two"]
+
+
+def test_a_group_is_a_prefix_of_every_topic() -> None:
+    assert topics(["utterance", "alert"], group="crm") == [
+        "$share/crm/emotion/v1/default/calls/+/+/utterance",
+        "$share/crm/emotion/v1/default/alerts/+",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"group": "a/b"}, "got group='a/b'; give a name without"),
+        ({"group": "crm", "kinds": ["utterance", "state"]}, "group='crm' for state; a broker sends no retained"),
+        ({"group": "crm", "version": "3.1.1"}, "MQTT 3.1.1, which knows no groups"),
+        ({"kinds": "alert"}, r"got kinds='alert'; give a list, such as \['alert'\]"),
+    ],
+)
+def test_a_group_or_list_that_cannot_be_right_is_refused(wrong: Any, words: str) -> None:
+    with pytest.raises(OptionError, match=words):
+        subscribe(**wrong)
+
+
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+async def test_events_come_over_tls_that_asks_for_our_certificate(
+    mosquitto_with: Any, make: Any, tmp_path: Path, version: Any
+) -> None:
+    ca = authority(tmp_path, "ca")
+    its, ours = signed(ca, tmp_path, "broker"), signed(ca, tmp_path, "reader")
+    broker = mosquitto_with(
+        f"cafile {ca.cert}", f"certfile {its.cert}", f"keyfile {its.key}", "require_certificate true"
+    )
+    files = {"ca_file": str(ca.cert), "cert_file": str(ours.cert), "key_file": str(ours.key)}
+    async with subscribe(broker.url.replace("mqtt:", "mqtts:"), version=version, **files) as events:
+        context = client_context(ca, ours)
+        async with aiomqtt.Client("127.0.0.1", broker.port, tls_context=context) as client:
+            await client.publish(topic(make.utterance()), encode(make.utterance()), qos=1)
+        assert await first(events, 1) == [make.utterance()]
+
+
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+async def test_a_clean_session_leaves_nothing_behind_at_the_broker(mosquitto: Any, make: Any, version: Any) -> None:
+    follow = {"client_id": "visitor", "version": version}
+    async with subscribe(mosquitto.url, **follow):
+        pass
+    await publish(mosquitto, (topic(make.utterance(1)), encode(make.utterance(1))))
+    async with subscribe(mosquitto.url, **follow) as events:
+        await publish(mosquitto, (topic(make.utterance(2)), encode(make.utterance(2))))
+        assert await first(events, 1) == [make.utterance(2)]

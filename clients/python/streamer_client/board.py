@@ -62,8 +62,16 @@ class Board:
             )
         if not self._utterances:
             table.add_row("", Text("no utterance yet", "dim"))
-        return Group(table, *([Text()] if self._alerts else []), *(style_event(alert) for alert in self._alerts))
+        return Group(
+            table, *([Text()] if self._alerts else []), *(_whole(style_event(alert)) for alert in self._alerts)
+        )
 
     def _title(self) -> Text:
         live = f"  {len(self._live)} live" if self._live else ""
         return Text(f"{self.status}{live}  {self._seen} utterances", "dim")
+
+
+def _whole(line: Text) -> Text:
+    """Return a line that is broken rather than cut: what an alert asks for stands at its end."""
+    line.no_wrap, line.overflow = False, "fold"
+    return line

@@ -11,13 +11,28 @@ Reading is lenient where the schema may grow (unknown fields are ignored, an unk
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 CONTENT_TYPE = "application/cloudevents+json"
 EMOTIONS = ("neutral", "happy", "sad", "angry", "fear", "disgust", "surprise")
 """What a verdict may name. Every model knows the first six; those that know surprise as well have all seven scores."""
+ROLES = ("customer", "agent", "unknown")
+REASONS = ("stop", "disconnected", "idle", "draining", "error", "withdrawn")
+
+
+def _says(**keywords: Any) -> msgspec.Meta:  # noqa: ANN401 - JSON Schema's keywords hold anything
+    """Return what the JSON Schema in ``clients/schema`` says of a value, and reading does not hold it to."""
+    return msgspec.Meta(extra_json_schema=keywords)
+
+
+Share = Annotated[float, _says(minimum=0, maximum=1)]
+Count = Annotated[int, _says(minimum=0)]
+Milliseconds = Annotated[int, _says(minimum=0)]
+Role = Annotated[str, _says(enum=list(ROLES))]
+EmotionName = Annotated[str, _says(enum=list(EMOTIONS))]
+Id = Annotated[str, _says(minLength=1)]
 
 
 class Cut(StrEnum):
@@ -48,7 +63,7 @@ class Severity(StrEnum):
 class CallRef(msgspec.Struct, frozen=True):
     """Which call an event belongs to."""
 
-    id: str
+    id: Id
     """The platform's id, made safe for topics; a pseudonym where it looked like a telephone number."""
     tenant: str = "default"
     dialect: str = "native"
@@ -58,19 +73,19 @@ class CallRef(msgspec.Struct, frozen=True):
 class Speaker(msgspec.Struct, frozen=True):
     """Whose audio it was."""
 
-    role: str
+    role: Role
     """``customer``, ``agent`` or ``unknown``."""
-    channel: int
+    channel: Count
 
 
 class Utterance(msgspec.Struct, frozen=True):
     """Where the utterance lies on the call's media clock."""
 
-    n: int
+    n: Annotated[int, _says(minimum=1)]
     """Counts from 1 per role of a call."""
-    start_ms: int
-    end_ms: int
-    speech_ms: int
+    start_ms: Milliseconds
+    end_ms: Milliseconds
+    speech_ms: Milliseconds
     """Time inside the utterance that the VAD called speech."""
     cut: Cut | None
     """Null in a partial: the utterance goes on."""
@@ -79,12 +94,12 @@ class Utterance(msgspec.Struct, frozen=True):
 class Emotion(msgspec.Struct, frozen=True):
     """The verdict. Scores are calibrated probabilities that sum to 1 within rounding."""
 
-    top: str
-    confidence: float
+    top: EmotionName
+    confidence: Share
     """The score of ``top``, 0 to 1."""
     uncertain: bool
     """True below the model's calibrated threshold: treat ``top`` as no verdict then."""
-    scores: dict[str, float]
+    scores: dict[EmotionName, Share]
     """By emotion: the first six of :data:`EMOTIONS`, or all seven, by the model."""
 
 
@@ -93,9 +108,9 @@ class Quality(msgspec.Struct, frozen=True):
 
     snr_db: float
     """Level of speech over level of the silence around it, in dB."""
-    clipped: float
+    clipped: Share
     """Share of samples at full scale, 0 to 1."""
-    lost_ms: int
+    lost_ms: Milliseconds
     """Media time that never arrived and was filled with silence."""
 
 
@@ -110,9 +125,9 @@ class ModelRef(msgspec.Struct, frozen=True):
 class Latency(msgspec.Struct, frozen=True):
     """What the verdict took after the last spoken sample, in ms by stage."""
 
-    hangover_ms: int
-    queue_ms: float
-    compute_ms: float
+    hangover_ms: Milliseconds
+    queue_ms: Annotated[float, _says(minimum=0)]
+    compute_ms: Annotated[float, _says(minimum=0)]
 
 
 class UtteranceData(msgspec.Struct, frozen=True):
@@ -132,8 +147,8 @@ class StateData(msgspec.Struct, frozen=True):
 
     call: CallRef
     status: Literal["live"]
-    roles: tuple[str, ...]
-    analysed: tuple[str, ...]
+    roles: tuple[Role, ...]
+    analysed: tuple[Role, ...]
     notice: bool
     """Whether the person has been told (AI Act art. 50(3))."""
     lawful_basis: str = ""
@@ -143,18 +158,18 @@ class StateData(msgspec.Struct, frozen=True):
 class SpeakerSummary(msgspec.Struct, frozen=True):
     """What one party did in the call. Names no emotion; lawful for every role."""
 
-    role: str
-    channel: int
+    role: Role
+    channel: Count
     analysed: bool
-    utterances: int
-    talk_ms: int
-    silence_ms: int
+    utterances: Count
+    talk_ms: Milliseconds
+    silence_ms: Milliseconds
     loudness_dbfs: float | None
     """Mean level of the speech, dB relative to full scale; null where nobody spoke."""
-    syllables_per_s: float | None
+    syllables_per_s: Annotated[float, _says(minimum=0)] | None
     """Rough speech rate: syllable nuclei per second of speech; null under 1 s of speech."""
-    lost_ms: int
-    emotions: dict[str, int] = {}
+    lost_ms: Milliseconds
+    emotions: dict[EmotionName, Count] = {}
     """Certain verdicts by emotion; empty for a role that is not analysed."""
 
 
@@ -162,12 +177,12 @@ class EndedData(msgspec.Struct, frozen=True):
     """Payload of the summary of a call."""
 
     call: CallRef
-    duration_ms: int
-    utterances: int
+    duration_ms: Milliseconds
+    utterances: Count
     """Utterance events of the call, all roles."""
-    overlap_ms: int
+    overlap_ms: Milliseconds
     """Both parties speaking at once."""
-    reason: str
+    reason: Annotated[str, _says(enum=list(REASONS))]
     """``stop``, ``disconnected``, ``idle``, ``draining``, ``error`` or ``withdrawn``."""
     speakers: tuple[SpeakerSummary, ...]
 
@@ -178,10 +193,10 @@ class AlertData(msgspec.Struct, frozen=True):
     call: CallRef
     rule: str
     severity: Severity
-    role: str
+    role: Role
     message: str
     """One sentence a supervisor can act on."""
-    utterances: tuple[str, ...]
+    utterances: tuple[Id, ...]
     """Ids of the utterance events behind the alert."""
 
 
@@ -189,11 +204,11 @@ class AcknowledgementData(msgspec.Struct, frozen=True):
     """Payload of an acknowledgement: somebody has taken care of an alert. When is the event's ``time``."""
 
     call: CallRef
-    alert: str
+    alert: Id
     """Id of the alert event."""
-    by: str
+    by: Annotated[str, _says(minLength=1, maxLength=80)]
     """Who, as the person or the desk calls itself; 1 to 80 characters."""
-    note: str = ""
+    note: Annotated[str, _says(maxLength=1000)] = ""
     """What was done, in the person's words; up to 1000 characters."""
 
 
@@ -208,18 +223,20 @@ class StatusData(msgspec.Struct, frozen=True):
 class _Envelope(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=False):
     """Attributes of CloudEvents 1.0 (https://github.com/cloudevents/spec) that every event here carries."""
 
-    specversion: str = "1.0"
-    id: str
+    specversion: Annotated[str, _says(const="1.0")] = "1.0"
+    id: Id
     """Stable: a redelivery carries the same id. De-duplicate by it."""
-    source: str
+    source: Annotated[str, _says(format="uri-reference", minLength=1)]
+    """Who says so: ``/nodes/<node>`` for a server."""
     subject: str
-    time: str
+    """What it is about: the call, the utterance of a party of it, or the node."""
+    time: Annotated[str, _says(format="date-time", pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]
     """UTC, RFC 3339, milliseconds."""
-    datacontenttype: str = "application/json"
+    datacontenttype: Annotated[str, _says(const="application/json")] = "application/json"
 
 
 class _Sequenced(_Envelope, frozen=True, kw_only=True):
-    sequence: str
+    sequence: Annotated[str, _says(pattern=r"^[0-9]{10}(\.[0-9]{5})?$")]
     """Zero-padded number that sorts as text (CloudEvents extension ``sequence``)."""
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from random import Random
 from types import TracebackType
 from typing import Literal, Self
@@ -19,7 +19,8 @@ import msgspec
 from streamer_client._callable import make_callable
 from streamer_client.broker import DEFAULT_URL, Broker, backoff
 from streamer_client.errors import BrokerError, OptionError
-from streamer_client.events import AlertEvent, Event, EventError, UnknownEvent, decode
+from streamer_client.events import Event, EventError, UnknownEvent, decode
+from streamer_client.selection import Selection, select
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,13 @@ Status = Literal["connected", "lost"]
 
 
 def topics(
-    kinds: Sequence[str] = KINDS, *, base: str = "emotion", tenant: str = "default", call: str = "+", role: str = "+"
+    kinds: Sequence[str] = KINDS,
+    *,
+    base: str = "emotion",
+    tenant: str = "default",
+    call: str = "+",
+    role: str = "+",
+    group: str = "",
 ) -> list[str]:
     """Return the MQTT topic filters that bring these kinds of events.
 
@@ -53,21 +60,35 @@ def topics(
         First levels of every topic, as configured in the server.
     tenant, call, role : str
         One level each; ``+`` = any.
+    group : str
+        Name of a group whose members share the events among them (MQTT 5, section 4.8.2).
 
     Raises
     ------
     OptionError
-        An unknown kind, or a level that is empty, has a slash or mixes ``+`` or ``#`` with other characters.
+        An unknown kind, a level that is empty, has a slash or mixes ``+`` or ``#`` with other characters, or a group
+        for ``state`` or ``status``, whose retained messages a broker does not send to groups.
     """
     for name, level in {"tenant": tenant, "call": call, "role": role}.items():
         if not level or "/" in level or "#" in level or ("+" in level and level != "+"):
             raise OptionError(f"got {name}={level!r}; give one level of a topic, or + for any")
     if not base or "+" in base or "#" in base:
         raise OptionError(f"got base={base!r}; give the server's base topic, without wildcards")
+    if isinstance(kinds, str):
+        raise OptionError(f"got kinds={kinds!r}; give a list, such as [{kinds!r}]")
     unknown = [kind for kind in kinds if kind not in _TOPICS]
     if unknown or not kinds:
         raise OptionError(f"got kinds {', '.join(unknown) or '(none)'}; choose from {', '.join(KINDS)}")
-    return [_TOPICS[kind].format(base=base, tenant=tenant, call=call, role=role) for kind in kinds]
+    if any(character in group for character in "/+#"):
+        raise OptionError(f"got group={group!r}; give a name without /, + and #")
+    kept = _RETAINED.intersection(kinds)
+    if group and kept:
+        raise OptionError(
+            f"got group={group!r} for {', '.join(sorted(kept))}; a broker sends no retained messages to a group, so "
+            "follow these without one"
+        )
+    share = f"$share/{group}/" if group else ""
+    return [share + _TOPICS[kind].format(base=base, tenant=tenant, call=call, role=role) for kind in kinds]
 
 
 class Received(msgspec.Struct, frozen=True):
@@ -90,15 +111,17 @@ class Subscription:
         broker: Broker,
         filters: Sequence[str],
         *,
-        call: str = "+",
-        role: str = "+",
+        selection: Selection | None = None,
         dedupe: int = 10000,
         client_id: str | None = None,
         persistent: bool = False,
         on_status: Callable[[Status, str], None] | None = None,
+        on_cleared: Callable[[str], None] | None = None,
     ) -> None:
         self.duplicates = 0
         """Events that came again and were not handed out."""
+        self.passed_over = 0
+        """Events that the broker sent and the filters did not take."""
         self.unreadable = 0
         """Payloads that were no event; the first are logged, then those that make a round number."""
         self.stale = 0
@@ -108,12 +131,12 @@ class Subscription:
         """Events of a type that this version does not know; iteration leaves them out, :meth:`received` does not."""
         self._broker = broker
         self._filters = filters
-        self._call = call
-        self._role = role
+        self._selection = selection or Selection()
         self._dedupe = dedupe
         self._client_id = client_id
         self._persistent = persistent
         self._on_status = on_status or (lambda _status, _reason: None)
+        self._on_cleared = on_cleared or (lambda _topic: None)
         self._seen: dict[str, None] = {}
         self._client: aiomqtt.Client | None = None
 
@@ -209,7 +232,9 @@ class Subscription:
     def _read(self, message: aiomqtt.Message) -> Received | None:
         topic, payload = message.topic.value, message.payload
         if not isinstance(payload, bytes) or not payload:
-            return None  # the retained state of a call is cleared by an empty message
+            # No event: an empty message takes away a retained one, such as the state of a call that is over.
+            self._on_cleared(topic)
+            return None
         if message.retain and topic.rpartition("/")[2] not in _RETAINED:
             self.stale += 1
             if _worth_telling(self.stale):
@@ -229,10 +254,8 @@ class Subscription:
             return None
         if isinstance(event, UnknownEvent):
             self.unknown += 1
-        # Alerts of all calls share a topic, so the broker cannot choose among them.
-        if isinstance(event, AlertEvent) and not (
-            self._call in {"+", event.data.call.id} and self._role in {"+", event.data.role}
-        ):
+        elif not self._selection.takes(event):
+            self.passed_over += 1
             return None
         if event.id in self._seen:
             self.duplicates += 1
@@ -260,6 +283,12 @@ def subscribe(
     base: str = "emotion",
     call: str = "+",
     role: str = "+",
+    emotions: Sequence[str] = (),
+    min_confidence: float = 0.0,
+    certain: bool = False,
+    labels: Mapping[str, str] | None = None,
+    severities: Sequence[str] = (),
+    group: str = "",
     dedupe: int = 10000,
     version: str = "5",
     username: str = "",
@@ -270,6 +299,7 @@ def subscribe(
     client_id: str | None = None,
     persistent: bool = False,
     on_status: Callable[[Status, str], None] | None = None,
+    on_cleared: Callable[[str], None] | None = None,
 ) -> Subscription:
     """Follow events: ``async for event in subscribe("mqtt://broker")``.
 
@@ -281,6 +311,20 @@ def subscribe(
         What to follow, see :func:`topics`.
     tenant, base, call, role : str
         Whose events, see :func:`topics`; a call's id as it stands in its topics.
+    emotions : sequence of str
+        Only verdicts of these emotions. Never an uncertain one: what such a verdict names is no verdict.
+    min_confidence : float
+        Only verdicts of at least this confidence, 0 to 1.
+    certain : bool
+        Leave out uncertain verdicts.
+    labels : mapping of str to str, optional
+        Only events of calls whose labels have all these values, such as ``{"queue": "billing"}``.
+    severities : sequence of str
+        Only alerts of these: ``info``, ``warning``, ``critical``. Like the filters above, this one leaves alone the
+        events that have no such thing.
+    group : str
+        Share the events with all listeners that give the same name: each event goes to one of them. Costs the order
+        of a call's events, and de-duplication: an event that comes again may go to another member. MQTT 5 only.
     dedupe : int
         How many ids to remember. An event that comes again after this many others is handed out again.
     version : str
@@ -293,6 +337,8 @@ def subscribe(
         The broker keeps events while this client is away.
     on_status : callable, optional
         Called with ``"connected"`` and the broker's address, or ``"lost"`` and the reason.
+    on_cleared : callable, optional
+        Called with the topic of which the retained message was taken away: a call's ``state`` when it is over.
 
     Raises
     ------
@@ -303,16 +349,29 @@ def subscribe(
     """
     if dedupe < 1:
         raise OptionError(f"got dedupe={dedupe}; give 1 or more")
+    if group and version != "5":
+        raise OptionError(
+            f"got group={group!r} with MQTT {version}, which knows no groups: a broker without that extension would "
+            "send nothing, and not say so; give version 5"
+        )
     broker = Broker(mqtt_url, version, username, password_file, ca_file, cert_file, key_file)
     return Subscription(
         broker,
-        topics(kinds, base=base, tenant=tenant, call=call, role=role),
-        call=call,
-        role=role,
+        topics(kinds, base=base, tenant=tenant, call=call, role=role, group=group),
+        selection=select(
+            call=call,
+            role=role,
+            emotions=emotions,
+            min_confidence=min_confidence,
+            certain=certain,
+            labels=labels,
+            severities=severities,
+        ),
         dedupe=dedupe,
         client_id=client_id,
         persistent=persistent,
         on_status=on_status,
+        on_cleared=on_cleared,
     )
 
 
