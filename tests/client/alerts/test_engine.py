@@ -3,11 +3,24 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from streamer_client.alerts.engine import Engine
+from streamer_client.alerts.memory import CallMemory
 from streamer_client.alerts.rules import Rule, default_rules
-from streamer_client.events import EMOTIONS, AlertEvent, Event, Severity, UtteranceEvent, decode, encode
+from streamer_client.events import (
+    EMOTIONS,
+    AlertEvent,
+    CallRef,
+    EndedEvent,
+    Event,
+    Severity,
+    UtteranceEvent,
+    decode,
+    encode,
+)
 
 TWICE = Rule(
     name="twice",
@@ -17,6 +30,16 @@ TWICE = Rule(
     count=2,
     within_s=60,
     cooldown_s=100,
+)
+
+
+UNANSWERED = Rule(
+    name="unanswered",
+    severity=Severity.WARNING,
+    message="Step in.",
+    emotions=("angry",),
+    silence_of="agent",
+    silence_s=20,
 )
 
 
@@ -111,3 +134,118 @@ def test_everything_that_is_no_utterance_is_ignored(make: Any) -> None:
     engine = Engine([TWICE])
     assert run(engine, [make.state(), make.alert(), make.status(), make.ended()]) == []
     assert engine.calls == 0
+
+
+def restarted(engine: Engine, seen: dict[tuple[str, str], list[str]], alerts: list[AlertEvent], rules: Any) -> Engine:
+    """Return an engine that knows what was written down of another one, as after a kill and a restart."""
+    fresh = Engine(rules)
+    calls = [(key, memory) for key in seen if (memory := engine.memory(key)) is not None]
+    for key, memory in sorted(calls, key=lambda call: call[1].last_s):
+        fresh.restore(key, msgspec.json.decode(msgspec.json.encode(memory), type=CallMemory), seen[key])
+    fresh.restore_alerted([alert.id for alert in alerts])
+    return fresh
+
+
+@given(story=CALLS, kills=st.sets(st.integers(0, 60)), ends=st.sets(st.integers(0, 60)))
+def test_an_engine_that_is_killed_anywhere_finds_the_same_alerts(make: Any, story: Any, kills: Any, ends: Any) -> None:
+    rules = [*default_rules(), TWICE, UNANSWERED]
+    events: list[Event] = []
+    for n, (call, top, uncertain, role, confidence) in enumerate(story):
+        events.append(said(make, n, top, call=call, uncertain=uncertain, role=role, confidence=confidence))
+        if n in ends:
+            events.append(make.ended(call=call))
+    engine, seen, alerts = Engine(rules), dict[tuple[str, str], list[str]](), list[AlertEvent]()
+    for n, event in enumerate(events):
+        if isinstance(event, UtteranceEvent | EndedEvent):
+            seen.setdefault((event.data.call.tenant, event.data.call.id), []).append(event.id)
+        alerts += engine.receive(event, now_s=float(n))
+        if n in kills:
+            engine = restarted(engine, seen, alerts, rules)
+            # What was not acknowledged comes again.
+            alerts += [
+                again for last in events[max(0, n - 3) : n + 1] for again in engine.receive(last, now_s=float(n))
+            ]
+    whole = Engine(rules)
+    assert alerts == [alert for n, event in enumerate(events) for alert in whole.receive(event, now_s=float(n))]
+
+
+def test_what_comes_again_behind_the_end_of_its_call_completes_no_other_alert(make: Any) -> None:
+    engine = Engine([TWICE])
+    events = [said(make, n, top) for n, top in enumerate(["angry", "angry", "angry"], 1)]
+    assert len(run(engine, [*events, make.ended()])) == 1
+    assert run(engine, [events[1], events[2], make.ended()]) == []
+
+
+def test_an_end_that_comes_again_does_not_end_a_new_call_under_the_same_id(make: Any) -> None:
+    engine = Engine([TWICE])
+    begun = [said(make, 1), make.ended(), said(make, 2, name="new-1")]
+    assert run(engine, [*begun, make.ended()]) == []
+    assert len(run(engine, [said(make, 3, name="new-2")])) == 1
+
+
+def test_a_new_call_under_the_id_of_an_ended_one_starts_with_nothing(make: Any) -> None:
+    engine = Engine([TWICE])
+    assert run(engine, [said(make, 1), make.ended(), said(make, 1, name="new-1")]) == []
+    assert len(run(engine, [said(make, 2, name="new-2")])) == 1
+
+
+def test_who_objects_leaves_nothing_behind(make: Any) -> None:
+    engine = Engine([TWICE])
+    run(engine, [said(make, 1)])
+    assert engine.memory(("default", "CA1")) is not None
+    ended = make.ended()
+    data = msgspec.structs.replace(ended.data, reason="withdrawn")
+    assert run(engine, [msgspec.structs.replace(ended, data=data)]) == []
+    assert engine.memory(("default", "CA1")) is None
+    assert engine.take_touched() == [("default", "CA1")]
+
+
+def of_call(event: UtteranceEvent, **labels: str) -> UtteranceEvent:
+    call = CallRef(id=event.data.call.id, tenant=event.data.call.tenant, labels=labels)
+    return msgspec.structs.replace(event, data=msgspec.structs.replace(event.data, call=call))
+
+
+def test_a_rule_about_a_queue_or_a_tenant_is_about_these_calls_alone(make: Any) -> None:
+    sales = msgspec.structs.replace(TWICE, labels={"queue": "sales"})
+    acme = msgspec.structs.replace(TWICE, tenants=("acme",))
+    events = [said(make, 1), said(make, 2)]
+    for wrong in ({}, {"queue": "service"}, {"shift": "sales"}):
+        assert run(Engine([sales]), [of_call(event, **wrong) for event in events]) == []
+    assert len(run(Engine([sales]), [of_call(event, queue="sales", shift="late") for event in events])) == 1
+    assert run(Engine([acme]), events) == []
+    assert len(run(Engine([acme]), [said(make, 1, tenant="acme"), said(make, 2, tenant="acme")])) == 1
+
+
+def analysed(make: Any, *roles: str) -> Event:
+    state = make.state()
+    return msgspec.structs.replace(state, data=msgspec.structs.replace(state.data, analysed=roles))
+
+
+def test_silence_of_a_side_that_is_not_analysed_is_no_reason_for_an_alert(make: Any) -> None:
+    talk = [said(make, n) for n in range(1, 20)]
+    assert run(Engine([UNANSWERED]), [analysed(make, "customer"), *talk, make.ended()]) == []
+    assert run(Engine([UNANSWERED]), talk) == [], "not known is not silent"
+
+
+def test_an_angry_customer_whom_an_analysed_agent_leaves_waiting_is_one(make: Any) -> None:
+    (alert,) = run(Engine([UNANSWERED]), [analysed(make, "customer", "agent"), *(said(make, n) for n in range(1, 6))])
+    # 15 s before the end of the fifth utterance the agent is known to have been silent for 20 s since the first.
+    assert alert.data.utterances == tuple(said(make, n).id for n in (1, 2, 3))
+    assert (alert.data.role, alert.data.rule) == ("customer", "unanswered")
+
+
+def test_the_end_of_the_call_proves_the_silence_before_it(make: Any) -> None:
+    engine = Engine([UNANSWERED])
+    assert run(engine, [analysed(make, "customer", "agent"), said(make, 1)]) == []
+    (alert,) = run(engine, [make.ended()])
+    assert (alert.data.utterances, alert.time) == ((said(make, 1).id,), make.ended().time)
+    assert alert.subject == "CA1/customer/unanswered"
+
+
+@pytest.mark.parametrize("kind", [EndedEvent, AlertEvent])
+def test_nothing_but_utterances_and_states_makes_a_call_known(make: Any, kind: Any) -> None:
+    engine = Engine([UNANSWERED])
+    run(engine, [make.ended() if kind is EndedEvent else make.alert()])
+    assert (engine.calls, engine.take_touched()) == (0, [])
+    run(engine, [make.state()])
+    assert engine.calls == 1

@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import aiomqtt
+import msgspec
 import pytest
 from streamer_client.alerts.engine import Engine
-from streamer_client.alerts.rules import default_rules
+from streamer_client.alerts.output import OutputError
+from streamer_client.alerts.rules import default_rules, parse_rules
 from streamer_client.alerts.runner import run_alerts
+from streamer_client.alerts.state import Effect, State
 from streamer_client.broker import Broker
-from streamer_client.errors import BrokerError
-from streamer_client.events import UtteranceEvent, decode, encode
+from streamer_client.errors import BrokerError, ClientError
+from streamer_client.events import AlertEvent, UtteranceEvent, decode, encode
 
 
 @asynccontextmanager
@@ -21,12 +24,18 @@ async def running(broker: Any, **more: Any) -> AsyncIterator[asyncio.Task[None]]
     """Run the alert service; the block begins when it listens."""
     listening = asyncio.Event()
     service = asyncio.create_task(
-        run_alerts(default_rules(), broker=Broker(broker.url), on_status=lambda *_: listening.set(), **more)
+        run_alerts(
+            more.pop("rules", default_rules()), broker=Broker(broker.url), on_status=lambda *_: listening.set(), **more
+        )
     )
+    waiting = asyncio.create_task(listening.wait())
     try:
-        await listening.wait()
+        await asyncio.wait({service, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if service.done():
+            await service
         yield service
     finally:
+        waiting.cancel()
         service.cancel()
         await asyncio.wait([service])
 
@@ -134,3 +143,158 @@ async def test_a_broker_that_forbids_alerts_ends_the_service_in_words(
         await speak(strict, *outburst(make))
         with pytest.raises(BrokerError, match=r"forbids us to publish on emotion/v1/default/alerts/warning \(Not auth"):
             await service
+
+
+async def test_what_is_said_while_the_service_is_away_is_heard_after_its_restart(
+    mosquitto: Any, collecting: Any, make: Any, tmp_path: Path
+) -> None:
+    first, second = outburst(make)
+    async with collecting(mosquitto, "emotion/v1/+/alerts/#") as heard:
+        async with running(mosquitto, state=tmp_path / "alerts.sqlite"):
+            await speak(mosquitto, first)
+        await speak(mosquitto, second)
+        async with running(mosquitto, state=tmp_path / "alerts.sqlite"):
+            (message,) = await heard.count(1)
+    assert decode(message.payload).data.utterances == (first.id, second.id)
+
+
+async def test_a_restarted_service_does_not_repeat_itself(
+    mosquitto: Any, collecting: Any, make: Any, tmp_path: Path
+) -> None:
+    async with collecting(mosquitto, "emotion/v1/+/alerts/#") as heard:
+        for call in ("CA1", "CA2"):
+            async with running(mosquitto, state=tmp_path / "alerts.sqlite"):
+                await speak(mosquitto, *outburst(make), *outburst(make, call=call))
+                await heard.until(lambda messages, call=call: call in map(alerted_call, messages))  # type: ignore[misc]
+    assert list(map(alerted_call, heard.messages)) == ["CA1", "CA2"]
+
+
+@pytest.mark.parametrize("taken", [True, False])
+async def test_an_alert_in_doubt_is_looked_for_on_the_bus_before_it_is_published_again(
+    mosquitto: Any, collecting: Any, make: Any, tmp_path: Path, taken: bool
+) -> None:
+    path, printed = tmp_path / "alerts.sqlite", []
+    async with running(mosquitto, state=path):
+        pass  # the broker keeps its session from now on
+    # As if the service had been killed while it published: it does not know whether the broker has the alert.
+    state = State(path)
+    state.apply(Effect(alerts=[(make.alert(), ("mqtt",))]), 0.0)
+    state.close()
+    async with collecting(mosquitto, "emotion/v1/+/alerts/#") as heard:
+        if taken:
+            async with aiomqtt.Client("127.0.0.1", mosquitto.port) as client:
+                await client.publish("emotion/v1/default/alerts/critical", encode(make.alert()), qos=1)
+        async with running(mosquitto, state=path, on_alert=printed.append):
+            await speak(mosquitto, *outburst(make, call="CA2"))
+            messages = await heard.until(lambda messages: "CA2" in map(alerted_call, messages))
+    assert list(map(alerted_call, messages)) == ["CA1", "CA2"]
+    assert printed[0] == make.alert()
+
+
+class Pager:
+    """An output that is out of order at first."""
+
+    name = "pager"
+
+    def __init__(self, broken: bool = False) -> None:
+        self.broken = broken
+        self.sent: asyncio.Queue[AlertEvent] = asyncio.Queue()
+        self.failed = asyncio.Event()
+
+    async def send(self, alert: AlertEvent) -> None:
+        if self.broken:
+            self.failed.set()
+            raise OutputError("no signal", retry=True)
+        self.sent.put_nowait(alert)
+
+
+async def test_alerts_reach_every_output_even_if_only_after_a_restart(
+    mosquitto: Any, collecting: Any, make: Any, tmp_path: Path
+) -> None:
+    path, broken, whole = tmp_path / "alerts.sqlite", Pager(broken=True), Pager()
+    async with collecting(mosquitto, "emotion/v1/+/alerts/#") as heard:
+        async with running(mosquitto, state=path, outputs=[broken]):
+            await speak(mosquitto, *outburst(make))
+            await broken.failed.wait()
+            await heard.count(1)
+        async with running(mosquitto, state=path, outputs=[whole]):
+            alert = await whole.sent.get()
+    assert alert == decode(heard.messages[0].payload)
+
+
+async def test_a_rule_may_leave_the_bus_out(mosquitto: Any, collecting: Any, make: Any) -> None:
+    text = """
+[[rule]]
+name = "quiet"
+severity = "info"
+message = "m"
+emotions = ["angry"]
+within_s = 60
+outputs = ["pager"]
+
+[[rule]]
+name = "loud"
+severity = "info"
+message = "m"
+emotions = ["angry"]
+within_s = 60
+outputs = ["mqtt"]
+
+[[output]]
+kind = "pager"
+"""
+    pager = Pager()
+    async with (
+        collecting(mosquitto, "emotion/v1/+/alerts/#") as heard,
+        running(mosquitto, rules=parse_rules(text, "rules.toml"), outputs=[pager]),
+    ):
+        await speak(mosquitto, make.utterance())
+        alert = await pager.sent.get()
+        (message,) = await heard.count(1)
+    assert (alert.data.rule, decode(message.payload).data.rule) == ("quiet", "loud")
+
+
+async def test_an_acknowledgement_is_kept_with_its_alert(
+    mosquitto: Any, collecting: Any, make: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "alerts.sqlite"
+    async with collecting(mosquitto, "emotion/v1/+/alerts/#") as heard, running(mosquitto, state=path):
+        await speak(mosquitto, *outburst(make))
+        (message,) = await heard.count(1)
+        alert = decode(message.payload).id
+        event = make.acknowledgement()
+        event = msgspec.structs.replace(event, data=msgspec.structs.replace(event.data, alert=alert))
+        async with aiomqtt.Client("127.0.0.1", mosquitto.port) as client:
+            await client.publish("emotion/v1/default/acknowledgements", encode(event), qos=1)
+        await speak(mosquitto, *outburst(make, call="CA2"))
+        await heard.count(2)  # what came before has been stored
+    state = State(path)
+    assert [(one.by, one.note) for one in state.acknowledged(alert)] == [("desk-2", "Called back.")]
+    state.close()
+
+
+async def test_two_services_on_one_state_are_refused(mosquitto: Any, tmp_path: Path) -> None:
+    async with running(mosquitto, state=tmp_path / "alerts.sqlite"):
+        with pytest.raises(ClientError, match="another alert service uses the state"):
+            await run_alerts(default_rules(), broker=Broker(mosquitto.url), state=tmp_path / "alerts.sqlite")
+
+
+async def test_a_session_works_under_mqtt_3_1_1_as_well(
+    mosquitto: Any, collecting: Any, make: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "alerts.sqlite"
+    broker = Broker(mosquitto.url, "3.1.1")
+    first, second = outburst(make)
+    async with collecting(mosquitto, "emotion/v1/+/alerts/#") as heard:
+        for event in (first, second):
+            ready = asyncio.Event()
+            service = asyncio.create_task(
+                run_alerts(default_rules(), broker=broker, state=path, on_status=lambda *_, ready=ready: ready.set())
+            )
+            await ready.wait()
+            await speak(mosquitto, event)
+            if event is second:
+                await heard.count(1)
+            service.cancel()
+            await asyncio.wait([service])
+    assert len(heard.messages) == 1

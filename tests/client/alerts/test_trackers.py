@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from streamer_client.alerts.memory import RepeatedMemory, SilenceMemory
 from streamer_client.alerts.rules import Rule
-from streamer_client.alerts.trackers import Tracker, qualifies, tracker_for
+from streamer_client.alerts.trackers import Silence, Tracker, concerns, qualifies, tracker_for
 from streamer_client.events import Severity, UtteranceEvent
 
 
@@ -164,3 +165,115 @@ class TestRising:
         tracker = fed(tracker_for(self.RULE), self.climb(make, 0.1, 0.2, 0.3, 0.4, 0.5))
         tracker.clear()
         assert fed(tracker, self.climb(make, 0.9)).evidence() == ()
+
+
+class TestSilence:
+    RULE = rule(silence_of="agent", silence_s=10, longest_utterance_s=15)
+
+    def talk(self, make: Any, *said: tuple[str, str, float, float]) -> list[UtteranceEvent]:
+        """Return utterances of (role, emotion, start, end)."""
+        return [
+            make.utterance(n, role=role, top=top, start_ms=round(1000 * start_s), end_ms=round(1000 * end_s))
+            for n, (role, top, start_s, end_s) in enumerate(said, 1)
+        ]
+
+    def test_the_answer_that_comes_late_proves_the_silence(self, make: Any) -> None:
+        events = self.talk(make, ("customer", "angry", 0, 5), ("agent", "neutral", 15, 18))
+        tracker = tracker_for(self.RULE)
+        assert fed(tracker, events[:1]).evidence() == ()
+        assert fed(tracker, events[1:]).evidence() == ids(events[:1])
+
+    def test_an_answer_in_time_is_an_answer(self, make: Any) -> None:
+        events = self.talk(
+            make,
+            ("customer", "angry", 0, 5),
+            ("agent", "neutral", 14.999, 16),
+            ("customer", "neutral", 17, 60),
+        )
+        tracker = tracker_for(self.RULE)
+        assert all(fed(tracker, [event]).evidence() == () for event in events)
+
+    def test_what_the_other_side_may_be_saying_now_is_given_the_time_to_be_heard(self, make: Any) -> None:
+        # At 29.9 s an agent who began at 15 s may still speak, and nobody has heard a word of it yet.
+        events = self.talk(make, ("customer", "angry", 0, 5), ("customer", "neutral", 20, 29.9))
+        assert fed(tracker_for(self.RULE), events).evidence() == ()
+        later = self.talk(make, ("customer", "angry", 0, 5), ("customer", "neutral", 20, 30))
+        assert fed(tracker_for(self.RULE), later).evidence() == ids(later[:1])
+
+    def test_who_talks_over_the_customer_has_not_been_silent(self, make: Any) -> None:
+        events = self.talk(make, ("customer", "angry", 0, 5), ("agent", "neutral", 4, 6), ("customer", "sad", 7, 60))
+        assert fed(tracker_for(self.RULE), events).evidence() == ()
+
+    def test_the_same_holds_where_the_agent_is_heard_first(self, make: Any) -> None:
+        events = self.talk(make, ("agent", "neutral", 4, 6), ("customer", "angry", 0, 5), ("customer", "sad", 7, 60))
+        assert fed(tracker_for(self.RULE), events).evidence() == ()
+
+    def test_anger_after_the_answer_waits_for_the_next_one(self, make: Any) -> None:
+        events = self.talk(
+            make,
+            ("customer", "angry", 0, 5),
+            ("customer", "angry", 10, 12),
+            ("agent", "neutral", 6, 8),  # comes late
+            ("agent", "neutral", 40, 41),
+        )
+        tracker = tracker_for(self.RULE)
+        assert fed(tracker, events[:3]).evidence() == ()
+        assert fed(tracker, events[3:]).evidence() == ids(events[1:2])
+
+    def test_an_uncertain_answer_is_an_answer(self, make: Any) -> None:
+        angry = self.talk(make, ("customer", "angry", 0, 5))
+        answer = make.utterance(2, role="agent", uncertain=True, start_ms=6000, end_ms=7000)
+        assert concerns(self.RULE, answer.data)
+        rest = self.talk(make, ("customer", "neutral", 8, 60))
+        assert fed(tracker_for(self.RULE), [*angry, answer, *rest]).evidence() == ()
+
+    def test_the_end_of_the_call_proves_all_of_it(self, make: Any) -> None:
+        tracker = fed(tracker_for(self.RULE), self.talk(make, ("customer", "angry", 0, 5)))
+        assert isinstance(tracker, Silence)
+        tracker.finish(14_999)
+        assert tracker.evidence() == ()
+        tracker.finish(15_000)
+        assert len(tracker.evidence()) == 1
+
+    @given(
+        st.lists(
+            st.tuples(
+                st.sampled_from(["customer", "agent"]),
+                st.sampled_from(["angry", "neutral"]),
+                st.integers(0, 20_000),
+                st.integers(300, 15_000),
+            ),
+            max_size=40,
+        )
+    )
+    def test_in_no_silence_that_it_reports_has_the_other_side_spoken(self, make: Any, story: Any) -> None:
+        at_ms = {"customer": 0, "agent": 0}
+        events = []
+        for n, (role, top, pause_ms, length_ms) in enumerate(story):
+            start_ms = at_ms[role] + pause_ms
+            at_ms[role] = start_ms + length_ms
+            events.append(make.utterance(n, role=role, top=top, start_ms=start_ms, end_ms=at_ms[role]))
+        events.sort(key=lambda event: event.data.utterance.end_ms)  # as a server publishes them
+        by_id = {event.id: event.data.utterance for event in events}
+        tracker = tracker_for(self.RULE)
+        for event in events:
+            tracker.feed(event)
+            behind = tracker.evidence()
+            if behind:
+                begin_ms = by_id[behind[0]].end_ms
+                spoken = [
+                    other.data.utterance
+                    for other in events
+                    if other.data.speaker.role == "agent"
+                    and other.data.utterance.start_ms < begin_ms + 10_000
+                    and other.data.utterance.end_ms > begin_ms
+                ]
+                assert spoken == []
+                tracker.clear()
+
+
+def test_a_memory_of_another_kind_of_rule_is_not_taken() -> None:
+    ends = RepeatedMemory(ends=[(1, "a")])
+    assert tracker_for(rule(within_s=60, count=2), ends).memory is ends
+    assert tracker_for(rule(within_s=60, count=2), SilenceMemory()).memory == RepeatedMemory()
+    assert tracker_for(rule(silence_of="agent", silence_s=1), ends).memory == SilenceMemory()

@@ -1,0 +1,53 @@
+"""Which messages are events for the service, and which must not disturb it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import aiomqtt
+import pytest
+from streamer_client.alerts.reader import Reader
+from streamer_client.events import encode
+
+TOPIC = "emotion/v1/default/calls/CA1/customer/utterance"
+
+
+def message(payload: Any, topic: str = TOPIC, *, retain: bool = False) -> aiomqtt.Message:
+    return aiomqtt.Message(topic=topic, payload=payload, qos=1, retain=retain, mid=1, properties=None)
+
+
+def test_an_event_of_the_tenant_is_read(make: Any) -> None:
+    assert Reader("default").read(message(encode(make.utterance()))) == make.utterance()
+    assert Reader("+").read(message(encode(make.utterance(tenant="acme")))) == make.utterance(tenant="acme")
+
+
+def test_what_an_earlier_subscription_left_in_the_session_is_left_out(make: Any) -> None:
+    assert Reader("default").read(message(encode(make.utterance(tenant="acme")))) is None
+
+
+def test_the_clearing_of_a_state_and_events_of_nodes_are_nothing_for_rules(make: Any) -> None:
+    reader = Reader("default")
+    assert reader.read(message(b"")) is None
+    assert reader.read(message(encode(make.status()))) is None
+    assert reader.read(message(b'{"type":"emotion-streamer.laughter.v9","id":"1"}')) is None
+    assert reader.skipped == 0
+
+
+def test_a_retained_state_counts_and_a_retained_utterance_does_not(make: Any) -> None:
+    reader = Reader("default")
+    state = message(encode(make.state()), "emotion/v1/default/calls/CA1/state", retain=True)
+    assert reader.read(state) == make.state()
+    assert reader.read(message(encode(make.utterance()), retain=True)) is None
+    assert reader.skipped == 1
+
+
+def test_rubbish_is_told_a_few_times_and_not_a_thousand(caplog: pytest.LogCaptureFixture) -> None:
+    reader = Reader("default")
+    for _ in range(1000):
+        assert reader.read(message(b"rubbish")) is None
+    assert [record.getMessage().rpartition("(")[2] for record in caplog.records] == [
+        "1 so far)",
+        "10 so far)",
+        "100 so far)",
+        "1000 so far)",
+    ]
