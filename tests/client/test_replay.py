@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from streamer_client.dialects.twilio import headers
 from streamer_client.errors import ConnectError, OptionError, RecordingError, StreamError
 from streamer_client.g711 import encode_mulaw
 from streamer_client.line import Break, Faults
+from streamer_client.recordings.metadata import read_table
 from streamer_client.replay import call_ids, replay
 
 
@@ -236,3 +238,76 @@ def test_call_ids_are_the_stems_each_once() -> None:
     paths = [Path("x/a.wav"), Path("y/a.flac"), Path("a-2.wav"), Path("b.wav")]
     assert call_ids(paths) == ["a", "a-2", "a-2-2", "b"]
     assert call_ids(paths[:3], "CA1") == ["CA1", "CA1-2", "CA1-3"]
+
+
+async def test_a_folder_is_played_call_by_call_and_what_is_no_call_is_told(server: Any, recorded: Any) -> None:
+    folder = recorded("archive/b.wav").parent
+    recorded("archive/a.wav")
+    recorded("archive/c_agent.wav", channels=1)
+    outcomes = await replay([folder], to=server.url, speed=None)
+    assert [(one.call_id, one.error is None) for one in outcomes] == [("a", True), ("b", True), ("c_agent", False)]
+    assert [call.texts[0]["call_id"] for call in server.calls] == ["a", "b"]
+    assert "its partner" in str(outcomes[2].error)
+
+
+async def test_a_pair_of_files_is_one_call_of_two_channels(server: Any, recorded: Any) -> None:
+    agent = recorded("archive/a_agent.wav", channels=1, seconds=0.2)
+    customer = recorded("archive/a_caller.wav", channels=1, seconds=0.1)
+    (outcome,) = await replay([agent.parent], to=server.url, speed=None)
+    start = server.calls[0].texts[0]
+    assert (outcome.error, start["call_id"]) == (None, "a")
+    assert start["channels"] == [{"role": "customer"}, {"role": "agent"}]
+    sent = np.frombuffer(server.calls[0].audio, "<i2").reshape(-1, 2)
+    np.testing.assert_array_equal(sent[:, 1], stored(agent)[:, 0])
+    np.testing.assert_array_equal(sent[:800, 0], stored(customer)[:, 0])
+    assert not sent[800:, 0].any()
+
+
+async def test_a_table_says_ids_roles_notice_and_labels(server: Any, recorded: Any) -> None:
+    call = recorded()
+    (call.parent / "calls.csv").write_text(
+        "file,call_id,roles,notice,label.queue\ncall.wav,CA7,agent customer,yes,billing\ngone.wav,,,,\n",
+        encoding="utf-8",
+    )
+    notes: list[str] = []
+    table = read_table(call.parent / "calls.csv")
+    await replay([call], to=server.url, speed=None, metadata=table, on_note=notes.append)
+    start = server.calls[0].texts[0]
+    assert (start["call_id"], start["notice"], start["labels"]) == ("CA7", True, {"queue": "billing"})
+    assert [one["role"] for one in start["channels"]] == ["agent", "customer"]
+    assert len(notes) == 1
+    with pytest.raises(OptionError, match="labels, which only native calls can carry"):
+        await replay([call], to=server.url, speed=None, metadata=table, dialect="twilio")
+
+
+async def test_a_telephone_number_in_a_name_does_not_leave_the_machine(server: Any, recorded: Any) -> None:
+    path = recorded("out-0301234567-20261122-101504.wav")
+    for _ in range(2):
+        await replay([path], to=server.url, speed=None)
+    first, second = (call.texts[0]["call_id"] for call in server.calls)
+    assert first == second
+    assert first.startswith("out-n-")
+    assert first.endswith("-20261122-101504")
+    assert "1234567" not in first
+
+
+async def test_what_was_done_is_not_played_again_and_what_failed_is(server: Any, recorded: Any) -> None:
+    folder = recorded("archive/a.wav").parent
+    (folder / "b.wav").write_bytes(b"no audio")
+    options = {"to": server.url, "speed": None, "resume": folder.parent / "state"}
+    first = await replay([folder], **options)
+    assert [(one.was_done, one.error is None) for one in first] == [(False, True), (False, False)]
+    recorded("archive/b.wav")
+    second = await replay([folder], **options)
+    assert [(one.call_id, one.was_done) for one in second] == [("a", True), ("b", False)]
+    assert [call.texts[0]["call_id"] for call in server.calls] == ["a", "b"]
+
+
+async def test_a_call_that_the_server_refused_is_not_done(server: Any, recorded: Any) -> None:
+    options = {"to": server.url, "speed": None, "resume": recorded().parent / "state"}
+    server.refuse_with = HTTPStatus.SERVICE_UNAVAILABLE
+    (refused,) = await replay([recorded()], **options)
+    server.refuse_with = None
+    (outcome,) = await replay([recorded()], **options)
+    assert isinstance(refused.error, ConnectError)
+    assert (outcome.error, outcome.was_done) == (None, False)

@@ -1,7 +1,7 @@
 """Recordings as a telephone would have sent them: short blocks of 16-bit samples, in order.
 
-Reads WAV, FLAC, G.711 WAV and whatever else libsndfile knows (https://libsndfile.github.io/libsndfile/), one block at
-a time. This file must never hold a whole recording in memory, never touch a network, and never guess at a broken file:
+Reads what `recordings.formats` lists, through libsndfile (https://libsndfile.github.io/libsndfile/), one block at a
+time. This file must never hold a whole recording in memory, never touch a network, and never guess at a broken file:
 what cannot be read is refused in words.
 """
 
@@ -19,6 +19,7 @@ import soundfile
 import soxr
 
 from streamer_client.errors import RecordingError
+from streamer_client.recordings import formats
 
 Samples = npt.NDArray[np.int16]
 """Shape (frames, channels), full scale = 32768."""
@@ -157,12 +158,33 @@ def _opened(path: Path) -> Any:  # noqa: ANN401 - soundfile ships no types
         raise RecordingError(f"there is no file {path}; check the name")
     if path.is_dir():
         raise RecordingError(f"{path} is a folder, an audio file was expected; name the files in it")
+    raw = formats.raw(path)
     try:
-        return soundfile.SoundFile(path)
+        if raw is None:
+            return soundfile.SoundFile(path)
+        return soundfile.SoundFile(
+            path,
+            samplerate=raw.rate_hz,
+            channels=1,
+            format="RAW",
+            subtype=raw.subtype,
+            endian="LITTLE" if raw.bytes_per_block == 2 else "FILE",
+        )
     except (soundfile.LibsndfileError, OSError) as problem:
-        raise RecordingError(
-            f"cannot read {path} as audio: {_reason(problem)}; WAV, FLAC and mu-law or A-law WAV are understood"
-        ) from problem
+        raise RecordingError(_unreadable(path, problem)) from problem
+
+
+def _unreadable(path: Path, problem: Exception) -> str:
+    """Return why a file cannot be read: what it seems to be, and what could be read."""
+    try:
+        with path.open("rb") as file:
+            beginning = file.read(16)
+    except OSError as why:
+        return f"cannot read {path}: {_reason(why)}; check who may read it"
+    return (
+        f"cannot read {path} as audio: {_reason(problem)}; it seems to be {formats.what_came(path, beginning)}, "
+        f"readable are {formats.READABLE}: convert it, for example with ffmpeg or sox"
+    )
 
 
 def _reason(problem: Exception) -> str:

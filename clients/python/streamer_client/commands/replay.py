@@ -26,13 +26,17 @@ from streamer_client.events import Event
 from streamer_client.line import Faults, parse_break, parse_chunk
 from streamer_client.pace import parse_speed
 from streamer_client.pretty import position, style_event
+from streamer_client.recordings.finding import parse_pairs
+from streamer_client.recordings.metadata import read_table
 from streamer_client.replay import Progress, Replayed, replay
 
 PROGRESS_EVERY_S = 5.0
 
 
 def replay_command(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="WAV, FLAC or mu-law WAV, 1 to 8 channels.")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="Recordings of 1 to 8 channels, folders of them, patterns.")
+    ],
     *,
     to: Annotated[
         str | None,
@@ -96,6 +100,24 @@ def replay_command(
     seed: Annotated[
         int, typer.Option("--seed", metavar="N", help="What --chunk, --jitter, --loss and --reorder draw from.")
     ] = 0,
+    pair: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--pair",
+            metavar="ROLE=PATTERN|off",
+            help="Files of one call, as customer=*_in and agent=*_out. If not given: *_customer, *_caller, *_agent.",
+        ),
+    ] = None,
+    metadata: Annotated[
+        Path | None,
+        typer.Option(
+            "--metadata", metavar="CSV", help="Columns file, call_id, roles, notice, label.NAME; a row a call."
+        ),
+    ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option("--resume", metavar="STATE", help="File of what is done; what stands there is not played again."),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
 ) -> None:
     """Play recordings to a server as live calls and print the events.
@@ -106,7 +128,8 @@ def replay_command(
     Examples:
       replay call.wav
       replay call.wav --to ws://server:8765/v1/stream --roles customer,agent
-      replay monday/*.flac --speed max --quiet
+      replay archive/ --speed max --quiet --resume archive.state
+      replay 'archive/**/*.gsm' --metadata calls.csv --speed max
       replay call.wav --dialect twilio --to ws://server:8765/twilio --speed 4
       replay call.wav --dialect telnyx --loss 2 --reorder 5 --speed max
       replay call.wav --dialect jambonz --jitter 200 --chunk 20-400 --stall 30:4
@@ -134,8 +157,12 @@ def replay_command(
                     stalls=tuple(parse_break(text, "--stall") for text in stall or ()),
                     seed=seed,
                 ),
+                pairs=parse_pairs(pair or ()),
+                metadata=read_table(metadata) if metadata is not None else None,
+                resume=resume,
                 on_event=on_event,
                 on_progress=on_progress,
+                on_note=lambda note: typer.echo(note, err=True),
             )
         )
     if not quiet:
@@ -150,10 +177,13 @@ def summary(outcomes: Sequence[Replayed]) -> list[str]:
     """Return one line for each call that reached its end."""
     lines = []
     for outcome in outcomes:
-        if outcome.error is None:
+        if outcome.error is None and not outcome.was_done:
             heard = f", {outcome.utterances} utterance events" if outcome.utterances is not None else ""
             lost = f", {outcome.lost_messages} messages lost" if outcome.lost_messages else ""
             lines.append(f"{outcome.call_id}: {position(round(outcome.duration_ms))} of audio streamed{heard}{lost}")
+    was_done = sum(outcome.was_done for outcome in outcomes)
+    if was_done:
+        lines.append(f"{was_done} call{'s' * (was_done > 1)} done before and not played again")
     return lines
 
 

@@ -218,7 +218,7 @@ class Native:
     Parameters
     ----------
     options : CallOptions
-    rate_hz, encoding, speed
+    rate_hz, encoding, speed, labels
         As :func:`start` takes them.
     on_event : callable, optional
         Called with each event of the call; without it the server is not asked for them.
@@ -240,6 +240,7 @@ class Native:
         rate_hz: int = 8000,
         encoding: Encoding = Encoding.PCM_S16LE,
         speed: float | None = 1.0,
+        labels: Mapping[str, str] | None = None,
         on_event: Callable[[events.Event], None] | None = None,
     ) -> None:
         self.url = options.url
@@ -256,6 +257,7 @@ class Native:
             roles=options.roles,
             rate_hz=rate_hz,
             encoding=encoding,
+            labels=labels,
             notice=options.notice,
             wants_events=on_event is not None,
             speed=speed,

@@ -1,0 +1,199 @@
+"""What of an archive is done, in one SQLite file, so that a run that was killed goes on where it was.
+
+A recording's results and the word that it is done are one transaction: whatever happens, they are there once and whole
+or not at all. The file is of one way of judging (`Ways`); another model or another setting is refused in words and
+never mixed in. This file must never hold audio. It does hold the paths of the recordings, as they are named.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final, Self
+
+import msgspec
+from streamer_client.recordings.finding import Source
+from streamer_client.recordings.metadata import Row
+from streamer_client.recordings.progress import Mark
+
+from streamer.archive.analysis import Analysed
+from streamer.archive.ways import Ways
+from streamer.errors import StreamerError
+
+_VERSION: Final = 1
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS ways (one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL, said BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS recordings (
+    files TEXT PRIMARY KEY,
+    mark BLOB NOT NULL,
+    name TEXT NOT NULL UNIQUE,
+    done_s REAL NOT NULL,
+    result BLOB NOT NULL
+) WITHOUT ROWID;
+"""
+
+
+class JournalError(StreamerError):
+    """The journal cannot be used; the message says why and what to do."""
+
+
+class Print(msgspec.Struct, frozen=True):
+    """What a recording and what is known of it were, when it was analysed; another print is another recording."""
+
+    mark: Mark
+    row: Row
+
+    @classmethod
+    def of(cls, source: Source, row: Row) -> Self:
+        """Look at the files.
+
+        Raises
+        ------
+        OSError
+            One cannot be looked at.
+        """
+        return cls(Mark.of(source.paths), row)
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """A recording that is done."""
+
+    files: str
+    name: str
+    """What its call was called before pseudonyms were made; not for reports."""
+    done_s: float
+    """When, seconds since 1970."""
+    result: Analysed
+
+
+class Journal:
+    """The journal of one archive; use it in a `with`.
+
+    Parameters
+    ----------
+    path
+        Made if it is not there.
+    ways
+        How this run judges.
+    now
+        Wall-clock seconds; only said in reports.
+
+    Raises
+    ------
+    JournalError
+        It cannot be used, or was made in other ways.
+    """
+
+    def __init__(self, path: Path, ways: Ways, now: Callable[[], float] = time.time) -> None:
+        self._path = path
+        self._now = now
+        try:
+            self._db = sqlite3.connect(path, isolation_level=None)
+        except sqlite3.Error as problem:
+            raise JournalError(f"cannot use {path}: {problem}") from problem
+        try:
+            self._open(ways)
+        except sqlite3.Error as problem:
+            self._db.close()
+            raise JournalError(
+                f"{path} cannot be used as the journal of an archive: {problem}; take it away to begin anew"
+            ) from problem
+        except JournalError:
+            self._db.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def __len__(self) -> int:
+        row = self._asked("SELECT count(*) FROM recordings").fetchone()
+        return int(row[0])
+
+    def names(self) -> dict[str, str]:
+        """Return under which name each recording is done, by its files."""
+        return dict(self._asked("SELECT files, name FROM recordings"))
+
+    def is_done(self, source: Source, print_: Print) -> bool | None:
+        """Whether a recording is done; None where it was, but has changed since."""
+        row = self._asked("SELECT mark FROM recordings WHERE files = ?", key(source)).fetchone()
+        if row is None:
+            return False
+        return True if bytes(row[0]) == _mark(print_) else None
+
+    def add(self, source: Source, print_: Print, name: str, result: Analysed) -> None:
+        """Keep a result; one of the same files that is there is replaced. Returns when it is kept."""
+        packed = zlib.compress(msgspec.msgpack.encode(result), 6)
+        self._asked(
+            "INSERT INTO recordings (files, mark, name, done_s, result) VALUES (?, ?, ?, ?, ?) ON CONFLICT (files) "
+            "DO UPDATE SET mark = excluded.mark, name = excluded.name, done_s = excluded.done_s, "
+            "result = excluded.result",
+            key(source),
+            _mark(print_),
+            name,
+            self._now(),
+            packed,
+        )
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield what is done, in the order of the files' paths."""
+        for files, name, done_s, packed in self._asked(
+            "SELECT files, name, done_s, result FROM recordings ORDER BY files"
+        ):
+            try:
+                result = _results.decode(zlib.decompress(packed))
+            except (zlib.error, msgspec.DecodeError) as problem:
+                raise JournalError(
+                    f"{self._path} is damaged at {files}: {problem}; take it away to begin anew"
+                ) from problem
+            yield Entry(files, name, done_s, result)
+
+    def _open(self, ways: Ways) -> None:
+        self._db.execute("PRAGMA busy_timeout = 5000")
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = NORMAL")  # after a power cut the last few are done again; none is torn
+        self._db.executescript(_SCHEMA)
+        self._db.execute(
+            "INSERT OR IGNORE INTO ways (one, version, said) VALUES (1, ?, ?)", (_VERSION, msgspec.json.encode(ways))
+        )
+        version, said = self._db.execute("SELECT version, said FROM ways").fetchone()
+        if version != _VERSION:
+            raise JournalError(
+                f"{self._path} is of version {version}, this program writes {_VERSION}; choose another folder"
+            )
+        try:
+            before = msgspec.json.decode(said, type=Ways)
+        except msgspec.DecodeError as problem:
+            raise JournalError(f"{self._path} was made in ways that cannot be read: {problem}") from problem
+        if before != ways:
+            raise JournalError(
+                f"{self._path} was made in other ways, and two kinds of results must not stand side by side: "
+                f"{'; '.join(before.differences(ways))}. Finish it as it was begun, or choose another folder"
+            )
+
+    def _asked(self, statement: str, *values: object) -> sqlite3.Cursor:
+        try:
+            return self._db.execute(statement, values)
+        except sqlite3.Error as problem:
+            raise JournalError(f"{self._path}: {problem}; is its disk full or another run using it?") from problem
+
+
+_results = msgspec.msgpack.Decoder(Analysed)
+
+
+def key(source: Source) -> str:
+    """Return what a recording is known by in the journal."""
+    return "\n".join(str(path.resolve()) for path in source.paths)
+
+
+def _mark(print_: Print) -> bytes:
+    return msgspec.json.encode(print_, order="sorted")
