@@ -68,44 +68,68 @@ _Labels = Annotated[
 ]
 
 
+_RoleName = Annotated[str, msgspec.Meta(extra_json_schema={"enum": [str(role) for role in Role]})]
+_EncodingName = Annotated[str, msgspec.Meta(extra_json_schema={"enum": [str(encoding) for encoding in Encoding]})]
+_Rate = Annotated[int, msgspec.Meta(extra_json_schema={"enum": list(SAMPLE_RATES_HZ)})]
+_Version = Annotated[int, msgspec.Meta(extra_json_schema={"const": VERSION})]
+_Channels = Annotated[list["_Channel"], msgspec.Meta(extra_json_schema={"minItems": 1, "maxItems": MAX_CHANNELS})]
+"""What the JSON Schemas in clients/schema say of these; :func:`_checked` says it in better words."""
+
+
 class _Channel(msgspec.Struct, frozen=True):
-    role: str
+    """One channel of the audio."""
+
+    role: _RoleName
+    """Who is heard on it."""
 
 
 class _Start(msgspec.Struct, frozen=True, tag="start"):
-    version: int
+    """The call begins; first and once, before any audio."""
+
+    version: _Version
+    """Of the protocol."""
     call_id: _CallId
-    channels: list[_Channel]
-    encoding: str
-    sample_rate: int
+    """Appears in topics, made safe; telephone numbers become pseudonyms."""
+    channels: _Channels
+    """In the order of the samples."""
+    encoding: _EncodingName
+    """Of the samples: 16-bit little-endian, G.711 mu-law or A-law."""
+    sample_rate: _Rate
+    """Samples of a channel a second; 8000 for ``pcmu`` and ``pcma``."""
     labels: _Labels = {}
+    """Kept in every event of the call, those that the configuration allows. No names of people."""
     events: bool = False
+    """Whether the server sends this call's events on this socket, too."""
     notice: bool = False
+    """Whether the person has been told that emotion is inferred (AI Act art. 50(3))."""
     speed: Annotated[float, msgspec.Meta(gt=0)] | None = 1.0
+    """How many times faster than life a recording is sent; null = as fast as it goes."""
 
 
 class _Gap(msgspec.Struct, frozen=True, tag="gap"):
+    """So much media time is left out on all channels; ends an open utterance."""
+
     duration_ms: Annotated[float, msgspec.Meta(ge=0, le=MAX_GAP_MS)]
 
 
 class _Pause(msgspec.Struct, frozen=True, tag="pause"):
-    pass
+    """No audio comes for a while: hold, secure entry."""
 
 
 class _Resume(msgspec.Struct, frozen=True, tag="resume"):
-    pass
+    """The pause is over."""
 
 
 class _Notice(msgspec.Struct, frozen=True, tag="notice"):
-    pass
+    """The person has now been told that emotion is inferred."""
 
 
 class _Withdraw(msgspec.Struct, frozen=True, tag="withdraw"):
-    pass
+    """The person objects: analysis ends, what is pending of the call is removed."""
 
 
 class _Stop(msgspec.Struct, frozen=True, tag="stop"):
-    pass
+    """The call is over; ``ended`` follows."""
 
 
 class _Probe(msgspec.Struct, frozen=True):
@@ -113,21 +137,35 @@ class _Probe(msgspec.Struct, frozen=True):
 
 
 class _Ready(msgspec.Struct, frozen=True, tag="ready"):
+    """The call is accepted."""
+
     session_id: str
-    analysed: tuple[str, ...]
+    """The server's id of this stream, for its log."""
+    analysed: tuple[_RoleName, ...]
+    """Whose emotion will be named."""
 
 
 class _Event(msgspec.Struct, frozen=True, tag="event"):
+    """An event of this call, where ``start`` asked for events."""
+
     event: msgspec.Raw
+    """The CloudEvent that stands on MQTT."""
 
 
 class _Error(msgspec.Struct, frozen=True, tag="error"):
+    """The server ends the call before its time; the close follows."""
+
     code: str
+    """Short and stable, for programs."""
     message: str
+    """What came, what was expected, what to do."""
 
 
 class _Ended(msgspec.Struct, frozen=True, tag="ended"):
-    utterances: int
+    """Every event of the call has been handed over; the close with 1000 follows."""
+
+    utterances: Annotated[int, msgspec.Meta(extra_json_schema={"minimum": 0})]
+    """Utterance events of the call, all roles."""
 
 
 _Control = _Start | _Gap | _Pause | _Resume | _Notice | _Withdraw | _Stop
