@@ -1,4 +1,4 @@
-"""The demo: broker, server, alert rules and a call in real time, in one process, with what happens on the screen.
+"""The demo: broker, server, alert rules, dashboard and a call in real time, in one process, shown on the screen.
 
 Everything in it is the real thing: the call goes through a real socket, the events through a real broker. Only the
 voices are synthetic, made by `tools/make_demo_call.py`. This file must never take a short cut between the parts.
@@ -19,6 +19,8 @@ from rich.text import Text
 from streamer_client.alerts.rules import default_rules
 from streamer_client.alerts.runner import run_alerts
 from streamer_client.broker import Broker
+from streamer_client.dashboard.access import Served
+from streamer_client.dashboard.server import Running, dashboard
 from streamer_client.events import AlertEvent, EndedEvent, StateEvent, UtteranceEvent
 from streamer_client.pretty import style_event
 from streamer_client.replay import replay
@@ -69,11 +71,14 @@ async def show(speed: float | None = 1.0) -> None:
             },
         )
         server = await stack.enter_async_context(node(settings))
-        _introduce(console, server, settings, broker)
-        await _play(console, server, settings, speed)
+        page = await stack.enter_async_context(
+            dashboard(served=Served(port=free_port(Served().port)), broker=Broker(broker.url))
+        )
+        _introduce(console, server, settings, broker, page)
+        await _play(console, server, settings, speed, page)
 
 
-async def _play(console: Console, server: Server, settings: Settings, speed: float | None) -> None:
+async def _play(console: Console, server: Server, settings: Settings, speed: float | None, page: Running) -> None:
     """Serve, follow and alert in the background while the call is played; then take it all down in order."""
     serving = asyncio.create_task(server.run(), name="demo server")
     followed = asyncio.Event()
@@ -82,6 +87,7 @@ async def _play(console: Console, server: Server, settings: Settings, speed: flo
         serving,
         asyncio.create_task(_follow(console, settings, followed, ended), name="demo watch"),
         asyncio.create_task(run_alerts(default_rules(), broker=Broker(settings.mqtt.url)), name="demo alerts"),
+        asyncio.create_task(page.wait(), name="demo dashboard"),
     ]
     try:
         await _first(background, server.listening.wait())
@@ -137,7 +143,7 @@ async def _follow(console: Console, settings: Settings, followed: asyncio.Event,
             ended.set()
 
 
-def _introduce(console: Console, server: Server, settings: Settings, broker: RunningBroker) -> None:
+def _introduce(console: Console, server: Server, settings: Settings, broker: RunningBroker, page: Running) -> None:
     card = server.card
     console.print(Text("Emotion Streamer", "bold"), "a live call becomes emotion events", sep=" · ")
     console.print(f"  broker   {broker.software} at {broker.url}", style="dim")
@@ -145,6 +151,8 @@ def _introduce(console: Console, server: Server, settings: Settings, broker: Run
         f"  server   ws://{settings.server.host}:{settings.server.port}/v1/stream   model {card.name} {card.version}",
         style="dim",
     )
+    taken = "" if page.url.endswith(f":{Served().port}/") else f"   ({Served().port} is taken)"
+    console.print(f"  look     {page.link}{taken}", style="dim")
     console.print(f"  watch    streamer watch --mqtt {broker.url}   in another terminal shows the same", style="dim")
     console.print("  call     two synthetic voices: a customer whose power is off, and an agent", style="dim")
     console.print()

@@ -1,0 +1,259 @@
+"""The middle of the dashboard: takes what the bus says into the model, keeps it, and tells the open pages.
+
+A page is told *that* something changed; what it looks like is worked out when it is sent. So a slow page costs nothing,
+and many changes of one call are one message. This file must never speak HTTP or MQTT.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+import msgspec
+
+from streamer_client.dashboard.api import BrokerState, CallDetail, Gone, Snapshot, Today
+from streamer_client.dashboard.changes import Changes, Kind, Name
+from streamer_client.dashboard.model import Model
+from streamer_client.dashboard.records import CallKey
+from streamer_client.dashboard.store import Store
+from streamer_client.dashboard.times import rfc3339
+from streamer_client.events import Event, EventError, UnknownEvent, decode
+
+log = logging.getLogger(__name__)
+
+REMEMBERED = 20_000
+"""Changes that a page which comes back can catch up on; each thing counts once, with its last change."""
+_ALWAYS_TOLD = 3
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One change as a page gets it."""
+
+    cursor: int
+    kind: Kind
+    data: bytes
+    """JSON."""
+
+
+class Hub:
+    """State and news of one dashboard.
+
+    Parameters
+    ----------
+    model : Model
+    store : Store, optional
+        None: nothing is kept.
+    now_s : callable
+        The clock, seconds since 1970.
+    midnight_s : callable
+        Takes such a time; returns when that day began on the wall.
+    remembered : int
+        See :data:`REMEMBERED`.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        store: Store | None,
+        *,
+        now_s: Callable[[], float],
+        midnight_s: Callable[[float], float],
+        remembered: int = REMEMBERED,
+    ) -> None:
+        self.model = model
+        self.broker = BrokerState(connected=False, reason="not connected yet")
+        # Above every cursor of an earlier run, so that a page from before a restart is not told half.
+        self.cursor = round(now_s() * 1000)
+        self._floor = self.cursor
+        self._store = store
+        self._now_s = now_s
+        self._midnight_s = midnight_s
+        self._remembered = remembered
+        self._news: dict[tuple[Kind, Name], int] = {}
+        """What changed, with the cursor of its last change, the latest last."""
+        self._rendered: dict[tuple[Kind, Name], bytes] = {}
+        self._changed = asyncio.Event()
+        self._today_stale = False
+        self._hour = 0
+        self._timeless = 0
+        self.closed = False
+
+    async def load(self) -> None:
+        """Take in what was kept of the time before."""
+        if self._store is None:
+            return
+        kept = await self._store.load()
+        now_s = self._now_s()
+        for key, at_s in kept.withdrawn:
+            self.model.withdraw(key, at_s, Changes())
+        for payload in kept.events:
+            event = decode(payload)
+            if not isinstance(event, UnknownEvent):
+                self._keep(self.model.receive(event, now_s), None)
+        for key in kept.lost:
+            self.model.lose(key, Changes())
+        self.model.load(kept.quarters)
+
+    def receive(self, event: Event) -> None:
+        """Take one event off the bus."""
+        try:
+            changes = self.model.receive(event, self._now_s())
+        except EventError as problem:
+            self._timeless += 1
+            if self._timeless <= _ALWAYS_TOLD:
+                log.warning("left out an event of %s: %s", event.source, problem)
+            return
+        self._keep(changes, event)
+        self._tell(changes)
+
+    def cleared(self, key: CallKey) -> None:
+        """Take note that a call's retained state was taken away."""
+        changes = self.model.cleared(key)
+        self._keep(changes, None)
+        self._tell(changes)
+
+    def set_broker(self, state: BrokerState) -> None:
+        """Take note of the connection to the broker."""
+        self.broker = state
+        self._note("broker", "")
+
+    def tick(self) -> None:
+        """Let go what is too old, and tell the day's figures where they have changed; for every few seconds."""
+        now_s = self._now_s()
+        changes = self.model.expire(now_s)
+        self._keep(changes, None)
+        if self._store is not None and changes.objections_over:
+            self._store.forget(now_s - self.model.keep.age_s)
+        self._tell(changes)
+        hour = int((now_s - self._midnight_s(now_s)) // 3600)
+        if self._today_stale or hour != self._hour:
+            self._today_stale, self._hour = False, hour
+            self._note("today", "")
+
+    async def flush(self) -> None:
+        """Write what is to be kept."""
+        if self._store is None:
+            return
+        # Beside the events that they count, so that both are there after a crash, or neither.
+        for number in self.model.tally.changed:
+            self._store.quarter(number, self.model.tally.quarter(number))
+        self.model.tally.changed.clear()
+        await self._store.flush()
+
+    def wake(self) -> None:
+        """Have every stream look whether it is to go on."""
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def close(self) -> None:
+        """Let every page go."""
+        self.closed = True
+        self.wake()
+
+    def snapshot(self) -> Snapshot:
+        """Return everything the first page shows."""
+        return Snapshot(
+            cursor=self.cursor,
+            now=rfc3339(self._now_s()),
+            broker=self.broker,
+            nodes=self.model.nodes(),
+            calls=self.model.calls(),
+            alerts=self.model.alerts(),
+            today=self.today(),
+        )
+
+    def today(self) -> Today:
+        """Return the day's overview."""
+        now_s = self._now_s()
+        return self.model.today(now_s, self._midnight_s(now_s))
+
+    def detail(self, key: CallKey) -> CallDetail | None:
+        """Return everything known of a call, or None."""
+        return self.model.detail(key)
+
+    def since(self, cursor: int, most: int = 500) -> tuple[list[Message], int] | None:
+        """Return what changed after a cursor, the oldest first, and the cursor after it; None where that is forgotten.
+
+        Parameters
+        ----------
+        cursor : int
+        most : int
+            Messages at once; the rest comes next time.
+        """
+        if not self._floor <= cursor <= self.cursor:
+            return None
+        missed = []
+        for thing, at in reversed(self._news.items()):
+            if at <= cursor:
+                break
+            missed.append((thing, at))
+        messages = []
+        for thing, at in reversed(missed):
+            data = self._render(thing)
+            if data is not None:
+                messages.append(Message(at, thing[0], data))
+            if len(messages) == most:
+                return messages, at
+        return messages, self.cursor
+
+    async def wait(self, cursor: int, timeout_s: float) -> bool:
+        """Wait until there may be something to do for who is at a cursor; False after so long without."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                if self.cursor <= cursor and not self.closed:
+                    await self._changed.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def _keep(self, changes: Changes, event: Event | None) -> None:
+        if self._store is None:
+            return
+        if event is not None and changes.keep:
+            self._store.put(event)
+        for name in changes.rows:
+            self._store.dropped(name)
+        for key, at_s in changes.withdrawn:
+            self._store.withdrawn(key, at_s)
+        for key in changes.evicted:
+            self._store.evicted(key, self.model.alerts_of(key))
+        for name in changes.alerts_dropped:
+            self._store.dropped(name)
+        for key in changes.lost:
+            self._store.lost(key)
+
+    def _tell(self, changes: Changes) -> None:
+        self._today_stale |= changes.today
+        for kind, name in changes.shown:
+            self._note(kind, name)
+
+    def _note(self, kind: Kind, name: Name) -> None:
+        thing = kind, name
+        self._rendered.pop(thing, None)
+        self._news.pop(thing, None)
+        self.cursor += 1
+        self._news[thing] = self.cursor
+        while len(self._news) > self._remembered:
+            oldest = next(iter(self._news))
+            self._floor = self._news.pop(oldest)
+            self._rendered.pop(oldest, None)
+        self.wake()
+
+    def _render(self, thing: tuple[Kind, Name]) -> bytes | None:
+        found = self._rendered.get(thing)
+        if found is None:
+            shown = self._shown(*thing)
+            if shown is None:
+                return None  # it has gone since
+            found = self._rendered[thing] = msgspec.json.encode(shown)
+        return found
+
+    def _shown(self, kind: Kind, name: Name) -> msgspec.Struct | None:
+        if kind == "today":
+            return self.today()
+        if kind == "broker":
+            return self.broker
+        if isinstance(name, tuple):
+            return Gone(*name) if kind == "gone" else self.model.call(name)
+        return self.model.node(name) if kind == "node" else self.model.alert(name)

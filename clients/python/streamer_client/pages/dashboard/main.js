@@ -1,0 +1,267 @@
+// The dashboard's page: signs in, follows the server, shows the view that the address names. It must never put what
+// comes from events into the page other than as text (see dom.ts), and never ask another host.
+import { Alerts } from "./alerts.js";
+import { login, logout, me, Refused, Stream } from "./api.js";
+import { CallPage } from "./call.js";
+import { Calls } from "./calls.js";
+import { batched, byId, el, setAttribute, setText } from "./dom.js";
+import { defineGlyphs, glyph, look, ORDER } from "./emotions.js";
+import { Figures } from "./figures.js";
+import { clock, words } from "./format.js";
+import { startKeys } from "./keys.js";
+import { Links } from "./links.js";
+import { isWall, nextTheme, remember, remembered, startSettings, toggleWall } from "./settings.js";
+import { critical, startSound, toggleSound } from "./sound.js";
+import { State } from "./state.js";
+import { drawToday } from "./today.js";
+const VIEWS = ["login", "floor", "today", "call"];
+const state = new State();
+let ahead = 0; // how far the server's clock is ahead of this one, in ms
+const now = () => Date.now() + ahead;
+let who = null;
+let stream = null;
+let view = "login";
+let begun = false; // a snapshot has been shown: what is new from here on is news
+const say = (sentence) => {
+    byId("say").append(el("p", {}, sentence));
+    while (byId("say").children.length > 5)
+        byId("say").firstElementChild?.remove();
+};
+const links = new Links(now, say);
+const taken = (alert) => {
+    state.apply("alert", alert);
+    refresh();
+    callPage.changed(alert.tenant, alert.call);
+};
+const calls = new Calls(state, now);
+const alerts = new Alerts(state, now, taken);
+const figures = new Figures(state, now, (filter) => {
+    calls.show(filter);
+});
+const callPage = new CallPage(now, taken, (problem) => {
+    if (problem instanceof Refused && problem.status === 401)
+        signedOut();
+});
+const draw = batched(() => {
+    const open = state.open().length;
+    const title = open ? `(${open}) Calls · Emotion Streamer` : "Calls · Emotion Streamer";
+    if (document.title !== title)
+        document.title = title;
+    if (view === "floor") {
+        figures.draw();
+        alerts.draw();
+    }
+    else if (view === "today")
+        drawToday(state.today, state.nodes.values());
+});
+function refresh() {
+    draw();
+    calls.update();
+}
+function show(next) {
+    const before = view;
+    view = next;
+    for (const name of VIEWS)
+        setAttribute(byId(`view-${name}`), "hidden", name !== next);
+    for (const name of ["top", "foot"])
+        setAttribute(byId(name), "hidden", next === "login");
+    for (const [id, name] of [["to-floor", "floor"], ["to-today", "today"]]) {
+        setAttribute(byId(id), "aria-current", name === next ? "page" : null);
+    }
+    if (before !== next && next !== "login")
+        scrollTo(0, 0);
+}
+function route() {
+    if (!who)
+        return;
+    const [, page, tenant, id] = location.hash.split("/");
+    if (page === "calls" && tenant && id) {
+        show("call");
+        try {
+            callPage.open(decodeURIComponent(tenant), decodeURIComponent(id));
+        }
+        catch {
+            callPage.gone(tenant, id); // an address that somebody has broken names no call
+        }
+    }
+    else {
+        callPage.close();
+        show(page === "today" ? "today" : "floor");
+    }
+    refresh();
+}
+function pushed(kind, data) {
+    if (kind === "alert")
+        announce(data);
+    state.apply(kind, data);
+    if (kind === "broker")
+        links.broker(state.broker);
+    if (kind === "node")
+        links.nodes(state.nodes.values());
+    if (kind === "call")
+        callPage.changed(data.tenant, data.id);
+    if (kind === "alert")
+        callPage.changed(data.tenant, data.call);
+    if (kind === "gone")
+        callPage.gone(data.tenant, data.id);
+    refresh();
+}
+const announced = new Set();
+function announce(alert, aloud = true) {
+    if (announced.has(alert.id))
+        return;
+    announced.add(alert.id);
+    if (alert.acknowledged || !aloud)
+        return;
+    say(`${alert.severity} alert, ${words(alert.rule)}, call ${alert.call}: ${alert.message}`);
+    if (alert.severity === "critical")
+        critical();
+}
+function signedIn(person) {
+    who = person;
+    setAttribute(byId("logout"), "hidden", false);
+    setAttribute(byId("logout"), "title", `Signed in as ${person.name}`);
+    stream?.close();
+    stream = new Stream({
+        onSnapshot: (snapshot) => {
+            ahead = (Date.parse(snapshot.now) || Date.now()) - Date.now();
+            for (const alert of snapshot.alerts)
+                announce(alert, begun); // those that came while we were away
+            begun = true;
+            state.replace(snapshot);
+            links.broker(state.broker);
+            links.nodes(state.nodes.values());
+            calls.resort();
+            route();
+        },
+        onPush: pushed,
+        onServer: (reachable) => {
+            links.server(reachable);
+        },
+        onSignedOut: signedOut,
+    });
+    route();
+}
+function signedOut() {
+    if (who)
+        setText(byId("login-error"), "The session is over, or the dashboard was started again: log in once more.");
+    who = null;
+    stream?.close();
+    stream = null;
+    callPage.close();
+    state.calls.clear();
+    state.alerts.clear();
+    announced.clear();
+    begun = false;
+    links.server(true);
+    show("login");
+    byId("login-token").focus();
+}
+async function signIn(token, name) {
+    const field = byId("login-name");
+    try {
+        const person = await login(token, name);
+        byId("login-token").value = "";
+        if (name)
+            remember("name", name);
+        setText(byId("login-error"), "");
+        signedIn(person);
+    }
+    catch (problem) {
+        show("login");
+        setText(byId("login-error"), problem instanceof Error ? problem.message : String(problem));
+        if (problem instanceof Refused && problem.refusal.name_needed && !name) {
+            byId("login-token").value = token; // a shared token is right only together with a name
+            field.focus();
+        }
+        else
+            byId("login-token").focus();
+    }
+}
+async function begin() {
+    const token = new URLSearchParams(location.hash.slice(1)).get("token");
+    if (token) {
+        history.replaceState(null, "", location.pathname + location.search);
+        await signIn(token, remembered("name"));
+        return;
+    }
+    try {
+        signedIn(await me());
+    }
+    catch (problem) {
+        signedOut();
+        if (!(problem instanceof Refused && problem.status === 401)) {
+            setText(byId("login-error"), problem instanceof Error ? problem.message : String(problem));
+        }
+    }
+}
+function help() {
+    byId("help").showModal();
+}
+function escape() {
+    const filter = byId("filter");
+    if (view !== "floor")
+        location.hash = "#/";
+    else if (filter.value)
+        calls.show(filter.value);
+    else if (document.activeElement instanceof HTMLElement)
+        document.activeElement.blur();
+}
+function start() {
+    startSettings();
+    defineGlyphs();
+    startSound();
+    byId("help-legend").append(...ORDER.map((emotion) => el("li", {}, glyph(emotion), glyph(emotion, true), look(emotion).word)));
+    byId("login-name").value = remembered("name");
+    byId("login-form").addEventListener("submit", (event) => {
+        event.preventDefault();
+        void signIn(byId("login-token").value, byId("login-name").value.trim());
+    });
+    const wall = () => {
+        toggleWall();
+        calls.resort();
+        refresh();
+    };
+    for (const [id, run] of [["theme", nextTheme], ["sound", toggleSound], ["wall", wall], ["keys", help]]) {
+        byId(id).addEventListener("click", run);
+    }
+    byId("logout").addEventListener("click", () => {
+        who = null; // by choice: nothing to explain
+        void logout().then(signedOut, signedOut);
+    });
+    startKeys([
+        { key: "a", does: "to the next open alert; Enter takes it", run: () => { toFloor(() => { alerts.focusNext(); }); } },
+        { key: "/", does: "filter the calls", run: () => { toFloor(() => { calls.focusFilter(); }); } },
+        { key: "j", does: "next call; Enter opens it", run: () => { toFloor(() => { calls.step(1); }); } },
+        { key: "k", does: "previous call", run: () => { toFloor(() => { calls.step(-1); }); } },
+        { key: "c", does: "all calls", run: () => { location.hash = "#/"; } },
+        { key: "t", does: "today", run: () => { location.hash = "#/today"; } },
+        { key: "w", does: "large type for a wall, and back", run: wall },
+        { key: "d", does: "colours: as the system, light, dark", run: nextTheme },
+        { key: "s", does: "sound at critical alerts, on or off", run: toggleSound },
+        { key: "?", does: "this help", run: help },
+        { key: "Escape", does: "back to all calls; clear the filter", run: escape },
+    ]);
+    addEventListener("hashchange", route);
+    const tick = () => {
+        setText(byId("clock"), clock(now(), !isWall()));
+        links.tick();
+        if (view === "floor") {
+            calls.tick();
+            alerts.tick();
+        }
+        else if (view === "call")
+            callPage.tick();
+    };
+    setInterval(tick, 1000);
+    tick();
+    void begin();
+}
+function toFloor(then) {
+    if (view !== "floor") {
+        location.hash = "#/";
+        route();
+    }
+    then();
+}
+start();

@@ -1,0 +1,31 @@
+// When to connect again. Pure: time and chance come in.
+/** Close codes after which another try makes sense at once, from the start: draining, restarting, full. */
+const TRY_AGAIN = new Set([1001, 1012, 1013]);
+/** What the server says of a stream that was silent too long; audio that comes again may open a new one. */
+const IDLE = "idle";
+const LONGEST_S = 15;
+/**
+ * Whether a connection that ended is worth another.
+ *
+ * @param everReady Whether the server has accepted this call before: then even a connection that fails without a word is
+ *   a broken network, not a refusal.
+ */
+export function isWorthAnother(closed, everReady) {
+    if (TRY_AGAIN.has(closed.code))
+        return true;
+    if (!everReady)
+        return false;
+    if (closed.code === 1008)
+        return closed.error === IDLE;
+    return closed.code !== 1009 && closed.code !== 1000;
+}
+/**
+ * Seconds until the next try: half a second, doubling to 15, spread so that a thousand softphones do not come back as one.
+ *
+ * @param failures Tries in a row that failed, from 1.
+ * @param chance 0 to 1.
+ */
+export function delayS(failures, chance) {
+    const longest = Math.min(LONGEST_S, 0.5 * 2 ** (failures - 1));
+    return longest * (0.5 + chance / 2);
+}

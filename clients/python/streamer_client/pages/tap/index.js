@@ -1,0 +1,6 @@
+// Both sides of a call from a softphone in the browser to Emotion Streamer, and its events back. See docs/softphone.md.
+export { tapCall, TapError } from "./tap.js";
+export { openMicrophone } from "./microphone.js";
+export { tapPeer } from "./peer.js";
+export { tapSipJs } from "./sipjs.js";
+export { tapJsSip } from "./jssip.js";
