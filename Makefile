@@ -7,7 +7,7 @@ UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench audit sbom clean
+.PHONY: help install demo test lint format web plugins bench audit sbom clean
 
 help:  ## show this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -29,6 +29,14 @@ format: .venv/.installed  ## format the code
 	$(RUN)/ruff check --fix .
 	$(RUN)/ruff format .
 
+web:  ## check and build the pages and the JavaScript modules; needs Node.js 20 or newer and npm
+	cd clients/web && npm ci --no-audit --no-fund && npm run --silent check && npm run --silent build
+
+plugins: .venv/.installed  ## test the plugins for pipecat and LiveKit Agents, in an environment of their own
+	UV_PROJECT_ENVIRONMENT=$(CURDIR)/.plugins $(UV) sync --locked --quiet --no-dev --package emotion-streamer-client \
+		--extra livekit --extra pipecat --group plugins --python "$$(.venv/bin/python -c 'import sys; print(sys.executable)')"
+	.plugins/bin/python -m pytest tests/client/plugins
+
 bench: .venv/.installed  ## measure the feature code against librosa, in ratios
 	$(RUN)/python benchmarks/features.py
 
@@ -39,7 +47,7 @@ sbom: .venv/.installed  ## write the bill of materials of a release into dist/
 	@$(RUN)/python tools/sbom.py --uv $(UV) dist/emotion-streamer.cdx.json
 
 clean:  ## remove what make set up
-	rm -rf .venv .uv .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
+	rm -rf .venv .plugins .uv clients/web/node_modules clients/web/dist .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
 
 .venv/.installed: pyproject.toml clients/python/pyproject.toml uv.lock | $(filter .uv/bin/uv,$(UV))
 	@test -n "$(PYTHON)" || { echo "make: needs Python 3.11, 3.12 or 3.13 on PATH; found none" >&2; exit 1; }

@@ -139,9 +139,100 @@ def check(
         raise typer.Exit(1)
 
 
+@app.command(
+    epilog="Examples:  streamer analyse call.wav  |  streamer analyse archive/ --report out/ --metadata calls.csv"
+    "  |  streamer analyse archive/ --report out/ --resume  |  streamer analyse 'archive/**/*.gsm' --json"
+)
+def analyse(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="Recordings of 1 to 8 channels, folders of them, patterns.")
+    ],
+    *,
+    config: ConfigOption = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="NAME|FOLDER", help="The model (emotion.model).", show_default=False)
+    ] = None,
+    analyse_roles: Annotated[
+        str | None,
+        typer.Option(
+            "--analyse", metavar="ROLE,ROLE", help="Whose emotions are named (emotion.analyse).", show_default=False
+        ),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Write a page per call, tables and events.", show_default=False),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a report; what is done is not repeated.")
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes; one for each core if not given.", show_default=False)
+    ] = None,
+    rules: Annotated[
+        Path | None,
+        typer.Option(metavar="TOML", help="Alert rules; the shipped ones if not given.", show_default=False),
+    ] = None,
+    metadata: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CSV", help="Columns file, call_id, started_at, roles, notice, label.NAME.", show_default=False
+        ),
+    ] = None,
+    pair: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ROLE=PATTERN|off",
+            help="Files of one call, as customer=*_in and agent=*_out. If not given: *_customer, *_caller, *_agent.",
+            show_default=False,
+        ),
+    ] = None,
+    roles: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LEFT,RIGHT", help="Who is on each channel: customer, agent, unknown.", show_default=False
+        ),
+    ] = None,
+    notice: Annotated[
+        bool, typer.Option("--notice", help="The people heard were told that emotion is inferred.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print each event as JSON, one a line.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
+) -> None:
+    """Analyse recordings here and now, without a server or a broker, as a live call would be.
+
+    Without --report the events are printed. One recording that cannot be read does not stop the others; the exit
+    status is then 1 and says which.
+    """
+    from streamer_client.commands.options import listed
+
+    from streamer.archive.command import Wanted
+    from streamer.archive.command import analyse as analyse_recordings
+
+    flags: dict[str, object] = {
+        "emotion.model": model,
+        "emotion.analyse": list(listed(analyse_roles, "--analyse")) if analyse_roles else None,
+    }
+    wanted = Wanted(
+        named=tuple(files),
+        report=report,
+        resume=resume,
+        as_json=as_json,
+        quiet=quiet,
+        workers=workers,
+        rules=rules,
+        metadata=metadata,
+        pairs=tuple(pair or ()),
+        roles=listed(roles, "--roles") if roles is not None else None,
+        notice=notice,
+    )
+    analyse_recordings(wanted, _load(config, flags))
+
+
 app.command("replay")(client.replay_command)
 app.command("watch")(client.watch_command)
 app.command("alerts")(client.alerts_command)
+app.command("acknowledge")(client.acknowledge_command)
+app.command("dashboard")(client.dashboard_command)
 
 
 def _load(config: Path | None, flags: dict[str, object]) -> Settings:

@@ -64,6 +64,9 @@ def test_every_command_has_help_with_examples(command: Any, capsys: pytest.Captu
         (["replay", "nowhere.wav", "--jitter", "50", "--speed", "max"], 2, "at full speed there is no clock"),
         (["replay", "nowhere.wav", "--reorder", "5"], 2, "messages of native do not say where they belong"),
         (["replay", "nowhere.wav", "--dialect", "audiosocket", "--to", "ws://h"], 2, "as in tcp://127.0.0.1:8766"),
+        (["replay", "nowhere.wav", "--pair", "x"], 2, "got --pair 'x'; give ROLE=PATTERN"),
+        (["replay", "nowhere.wav", "--metadata", "nowhere.csv"], 2, "cannot read nowhere.csv: no such file"),
+        (["replay", "nowhere.wav", "--resume", "no/where"], 2, "cannot use no/where to resume from"),
         (["replay", "nowhere.wav", "--speed", "fast"], 2, "got speed 'fast'; give a number above 0, or max"),
         (["replay", "nowhere.wav", "--roles", "customer,"], 2, "got --roles 'customer,'"),
         (["replay", "nowhere.wav", "--to", "localhost:8765"], 2, "expected one like ws://127.0.0.1:8765/v1/stream"),
@@ -72,6 +75,8 @@ def test_every_command_has_help_with_examples(command: Any, capsys: pytest.Captu
         (["watch", "--kinds", "laughter"], 2, "got kinds laughter; choose from utterance, partial"),
         (["watch", "--colour"], 2, "No such option: --colour"),
         (["alerts", "--rules", "nowhere.toml"], 1, "cannot read the rules in nowhere.toml"),
+        (["alerts", "--explain", "nowhere.jsonl"], 2, "cannot read nowhere.jsonl: No such file"),
+        (["alerts", "--test-outputs"], 2, "there is no output to try; name some as [[output]]"),
     ],
 )
 def test_an_error_is_one_clear_line_and_a_code(
@@ -80,6 +85,35 @@ def test_an_error_is_one_clear_line_and_a_code(
     got, line = wrong(capsys, *arguments)
     assert got == code
     assert words in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["--state", "nowhere/a.sqlite"], 1, "the folder of the alert state nowhere/a.sqlite does not exist; make it"),
+        (["--state", ":memory:", "--tenant", "a/b"], 2, "got tenant='a/b'; give one level of a topic"),
+        (["--state", ":memory:", "--mqtt", "mqtt://127.0.0.1:1"], 1, "connection refused; is it running there?"),
+    ],
+)
+def test_an_alert_service_that_cannot_start_says_why_behind_its_rules(
+    capsys: pytest.CaptureFixture[str], arguments: Any, code: int, words: str
+) -> None:
+    assert run_app(app, "streamer-client", ["alerts", *arguments]) == code
+    rules, error = capsys.readouterr().err.splitlines()
+    assert rules.startswith("3 rules: ")
+    assert words in error
+
+
+def test_rules_are_checked_without_a_broker(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    rules = tmp_path / "rules.toml"
+    rules.write_text(
+        '[[rule]]\nname = "waiting"\nseverity = "info"\nmessage = "m"\nemotions = ["angry"]\n'
+        'silence_of = "agent"\nsilence_s = 20\n[[output]]\nkind = "log"\n'
+    )
+    assert run_app(app, "streamer-client", ["alerts", "--rules", str(rules), "--check"]) == 0
+    said = capsys.readouterr().err
+    assert "1 rules: waiting\n1 outputs besides the bus: log\n" in said
+    assert "rule waiting: only calls in which the agent is analysed can be judged" in said
 
 
 def test_a_replay_without_a_server_says_so(capsys: pytest.CaptureFixture[str], recorded: Any) -> None:
@@ -102,6 +136,18 @@ async def test_a_replay_prints_events_and_a_summary(
     said = capsys.readouterr()
     assert [line.split()[1] for line in said.out.splitlines()] == ["CA1", "CA1"]
     assert said.err == "call: 0:00.1 of audio streamed, 2 utterance events\n"
+
+
+async def test_a_replay_that_goes_on_says_what_was_done_before(
+    server: Any, recorded: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = recorded()
+    flags = ("--to", server.url, "--speed", "max", "--resume", str(path.parent / "state"))
+    assert await run("replay", path, *flags) == 0
+    capsys.readouterr()
+    assert await run("replay", path, *flags) == 0
+    assert capsys.readouterr() == ("", "1 call done before and not played again\n")
+    assert len(server.calls) == 1
 
 
 async def test_a_quiet_replay_prints_nothing(
@@ -237,8 +283,8 @@ async def test_watch_json_is_for_programs_and_ctrl_c_ends_it_quietly(mosquitto: 
     assert await asyncio.to_thread(child.interrupted) == (130, "")
 
 
-async def test_alerts_prints_each_alert_and_ctrl_c_ends_it_quietly(mosquitto: Any, make: Any) -> None:
-    child = Child("alerts", "--mqtt", mosquitto.url)
+async def test_alerts_prints_each_alert_and_ctrl_c_ends_it_quietly(mosquitto: Any, make: Any, tmp_path: Path) -> None:
+    child = Child("alerts", "--mqtt", mosquitto.url, "--state", str(tmp_path / "alerts.sqlite"))
     heard = threading.Event()
     events = [make.utterance(n, start_ms=9000 * n, end_ms=9000 * n + 2000) for n in (1, 2)]
     speaking = asyncio.create_task(until_heard(mosquitto, heard, *map(encode, events)))

@@ -13,11 +13,12 @@ import aiomqtt
 import pytest
 from streamer_client.alerts.rules import parse_rules
 from streamer_client.commands import app, run_app
-from streamer_client.events import encode
+from streamer_client.events import Severity, encode
 from streamer_client.pretty import format_event
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "clients/python/README.md"
+CLIENT_GUIDE = ROOT / "docs/python-client.md"
 GUIDES = [README, *(ROOT / "docs" / name for name in ("python-client.md", "replay.md", "alerts.md"))]
 
 
@@ -63,6 +64,58 @@ async def test_the_readme_follows_the_bus(mosquitto: Any, make: Any, capsys: Any
     assert "■ ended" in capsys.readouterr().out
 
 
+async def performed_while(speaks: dict[str, Any], broker: Any, code: str, folder: Path) -> None:
+    """Run an example that listens, and say these things again and again until it has heard enough."""
+    over = threading.Event()
+
+    async def speak() -> None:
+        async with aiomqtt.Client("127.0.0.1", broker.port) as client:
+            while not over.is_set():  # nobody says when the example listens
+                for topic, event in speaks.items():
+                    await client.publish(f"emotion/v1/default/{topic}", encode(event), qos=1)
+                await asyncio.to_thread(over.wait, 0.05)
+
+    speaking = asyncio.create_task(speak())
+    try:
+        await perform(code, folder, broker=broker.url)
+    finally:
+        over.set()
+        await speaking
+
+
+async def test_the_readme_listens_without_asyncio(mosquitto: Any, make: Any, capsys: Any, tmp_path: Path) -> None:
+    said = {
+        "calls/CA1/customer/utterance": make.utterance(confidence=0.6),
+        "calls/CA2/customer/utterance": make.utterance(call="CA2"),
+    }
+    await performed_while(said, mosquitto, blocks(README, "python")[3], tmp_path)
+    assert capsys.readouterr().out == "CA2 1000 0.8\n"
+
+
+async def test_the_guide_filters(mosquitto: Any, make: Any, capsys: Any, tmp_path: Path) -> None:
+    said = {
+        "calls/CA1/customer/utterance": make.utterance(top="happy"),
+        "alerts/info": make.alert("CA2", Severity.INFO),
+        "alerts/critical": make.alert(),
+    }
+    await performed_while(said, mosquitto, blocks(CLIENT_GUIDE, "python")[0], tmp_path)
+    assert capsys.readouterr().out == "alert: Listen in.\n"
+
+
+async def test_the_guide_listens_without_asyncio(mosquitto: Any, make: Any, capsys: Any, tmp_path: Path) -> None:
+    await performed_while({"calls/CA1/ended": make.ended()}, mosquitto, blocks(CLIENT_GUIDE, "python")[1], tmp_path)
+    assert capsys.readouterr().out == "CA1 has ended\n"
+
+
+async def test_the_guide_makes_tables(make: Any, capsys: Any, tmp_path: Path) -> None:
+    said = [make.utterance(1), make.utterance(2), make.utterance(3, top="sad"), make.alert(), make.ended()]
+    (tmp_path / "day.jsonl").write_bytes(b"\n".join(map(encode, said)))
+    await perform(blocks(CLIENT_GUIDE, "python")[2], tmp_path)
+    out = capsys.readouterr().out.splitlines()
+    assert out[1] == "CA1    angry"
+    assert out[-1].split() == ["0", "CA1", "245000", "1", "61000", "2"]
+
+
 async def test_the_readme_replays_a_recording(server: Any, recorded: Any, make: Any, capsys: Any) -> None:
     server.events = [make.utterance()]
     await perform(blocks(README, "python")[2], recorded().parent, server=server.url)
@@ -90,7 +143,7 @@ def test_the_rules_of_the_guide_load() -> None:
 
 
 def test_no_python_example_is_left_out_of_these_tests() -> None:
-    assert [len(blocks(guide, "python")) for guide in GUIDES] == [3, 0, 1, 1]
+    assert [len(blocks(guide, "python")) for guide in GUIDES] == [4, 3, 1, 1]
 
 
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda path: path.name)

@@ -34,11 +34,13 @@ if TYPE_CHECKING:
         UnknownEvent,
         UtteranceEvent,
     )
+    from streamer_client.frame import calls_to_frame, read_events, to_frame
     from streamer_client.line import Break, Faults
     from streamer_client.pretty import format_event, style_event
     from streamer_client.replay import Progress, Replayed, replay
     from streamer_client.stream import CallStream, stream_call
     from streamer_client.subscribe import Subscription, subscribe, topics
+    from streamer_client.sync import SyncSubscription, subscribe_sync
 
 __version__ = "0.1.0"
 
@@ -67,15 +69,20 @@ _HOMES = {
     "StatusEvent": "events",
     "StreamError": "errors",
     "Subscription": "subscribe",
+    "SyncSubscription": "sync",
     "UnknownEvent": "events",
     "UtteranceEvent": "events",
+    "calls_to_frame": "frame",
     "default_rules": "alerts.rules",
     "format_event": "pretty",
     "load_rules": "alerts.rules",
+    "read_events": "frame",
     "replay": "replay",
     "stream_call": "stream",
     "style_event": "pretty",
     "subscribe": "subscribe",
+    "subscribe_sync": "sync",
+    "to_frame": "frame",
     "topics": "subscribe",
 }
 
@@ -104,15 +111,20 @@ __all__ = [
     "StatusEvent",
     "StreamError",
     "Subscription",
+    "SyncSubscription",
     "UnknownEvent",
     "UtteranceEvent",
+    "calls_to_frame",
     "default_rules",
     "format_event",
     "load_rules",
+    "read_events",
     "replay",
     "stream_call",
     "style_event",
     "subscribe",
+    "subscribe_sync",
+    "to_frame",
     "topics",
 ]
 

@@ -12,8 +12,12 @@ from io import TextIOWrapper
 
 import typer
 
+from streamer_client.commands.acknowledge import acknowledge_command
 from streamer_client.commands.alerts import alerts_command
+from streamer_client.commands.dashboard import dashboard_command
+from streamer_client.commands.home_assistant import home_assistant_command
 from streamer_client.commands.replay import replay_command
+from streamer_client.commands.tap import tap_command
 from streamer_client.commands.watch import watch_command
 from streamer_client.errors import ClientError, OptionError
 
@@ -27,6 +31,10 @@ app = typer.Typer(
 app.command("replay")(replay_command)
 app.command("watch")(watch_command)
 app.command("alerts")(alerts_command)
+app.command("acknowledge")(acknowledge_command)
+app.command("dashboard")(dashboard_command)
+app.command("home-assistant")(home_assistant_command)
+app.command("tap")(tap_command)
 
 
 def run_app(
@@ -73,4 +81,13 @@ def main() -> None:
     sys.exit(run_app(app, "streamer-client"))
 
 
-__all__ = ["alerts_command", "app", "main", "replay_command", "run_app", "watch_command"]
+__all__ = [
+    "acknowledge_command",
+    "alerts_command",
+    "app",
+    "dashboard_command",
+    "main",
+    "replay_command",
+    "run_app",
+    "watch_command",
+]
