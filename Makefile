@@ -15,7 +15,7 @@ help:  ## show this
 install: .venv/.installed  ## set up .venv
 
 demo: .venv/.installed  ## a call becomes emotion events, in about a minute
-	@$(RUN)/streamer demo
+	@$(RUN)/streamer demo $(ARGS)
 
 test: .venv/.installed  ## run every test
 	$(RUN)/python -m pytest -n 2 --dist loadfile $(ARGS)

@@ -99,16 +99,19 @@ def serve(
     _run(_serve(settings, load) if settings.server.workers == 1 else _supervise(settings, load))
 
 
-@app.command(epilog="Examples:  streamer demo  |  streamer demo --speed max")
+@app.command(epilog="Examples:  streamer demo  |  streamer demo --stay  |  streamer demo --speed max")
 def demo(
     speed: Annotated[str, typer.Option(metavar="N|max", help="Times faster than life.")] = "1",
+    stay: Annotated[
+        bool, typer.Option("--stay", help="Keep it all running after the call, to speak into the softphone page.")
+    ] = False,
 ) -> None:
-    """Show the whole thing: broker, server and a recorded call in real time, about a minute."""
+    """Show the whole thing: broker, server, dashboard and a recorded call in real time, about a minute."""
     from streamer_client.pace import parse_speed
 
     from streamer.demo.show import show
 
-    _run(show(parse_speed(speed)))
+    _run(show(parse_speed(speed), stay=stay))
 
 
 @app.command(

@@ -41,13 +41,15 @@ class DemoError(StreamerError):
     """The demo did not come to its end."""
 
 
-async def show(speed: float | None = 1.0) -> None:
+async def show(speed: float | None = 1.0, *, stay: bool = False) -> None:
     """Run the demo once.
 
     Parameters
     ----------
     speed
         How many times faster than life the call is played; None = as fast as possible.
+    stay
+        Keep broker, server, rules and pages running after the call, until cancelled.
 
     Raises
     ------
@@ -75,10 +77,12 @@ async def show(speed: float | None = 1.0) -> None:
             dashboard(served=Served(port=free_port(Served().port)), broker=Broker(broker.url))
         )
         _introduce(console, server, settings, broker, page)
-        await _play(console, server, settings, speed, page)
+        await _play(console, server, settings, speed, page, stay=stay)
 
 
-async def _play(console: Console, server: Server, settings: Settings, speed: float | None, page: Running) -> None:
+async def _play(
+    console: Console, server: Server, settings: Settings, speed: float | None, page: Running, *, stay: bool
+) -> None:
     """Serve, follow and alert in the background while the call is played; then take it all down in order."""
     serving = asyncio.create_task(server.run(), name="demo server")
     followed = asyncio.Event()
@@ -107,13 +111,16 @@ async def _play(console: Console, server: Server, settings: Settings, speed: flo
         if played[0].error is not None:
             raise DemoError(f"the call failed: {played[0].error}")
         await _first(background, ended.wait())
+        _farewell(console)
+        if stay:
+            console.print("  All of it stays until Ctrl-C: speak into the softphone page yourself.")
+            await _first(background, asyncio.Event().wait())
     finally:
         server.drain()
         server.drain()
         for task in background[1:]:
             task.cancel()
         await asyncio.gather(*background, return_exceptions=True)
-    _farewell(console)
 
 
 async def _first(background: list[asyncio.Task[None]], work: Coroutine[object, object, T]) -> T:
@@ -153,6 +160,7 @@ def _introduce(console: Console, server: Server, settings: Settings, broker: Run
     )
     taken = "" if page.url.endswith(f":{Served().port}/") else f"   ({Served().port} is taken)"
     console.print(f"  look     {page.link}{taken}", style="dim")
+    console.print(f"  speak    {page.url}softphone/   with your own microphone", style="dim")
     console.print(f"  watch    streamer watch --mqtt {broker.url}   in another terminal shows the same", style="dim")
     console.print("  call     two synthetic voices: a customer whose power is off, and an agent", style="dim")
     console.print()
