@@ -15,6 +15,8 @@ from __future__ import annotations
 import asyncio
 import io
 import re
+import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -24,6 +26,8 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import aiomqtt
+import numpy as np
+import soundfile
 from playwright.async_api import Browser
 from rich.console import Console, RenderableType
 from streamer_client.alerts.rules import default_rules
@@ -144,6 +148,15 @@ def _terminal(name: str, title: str, width: int, *shown: RenderableType) -> None
     (PICTURES / f"{name}.svg").write_text(f"{drawn}\n", encoding="utf-8")
 
 
+LIVE: Final = """least => {
+    const dbfs = (side) => parseInt(document.getElementById(`${side}-db`).textContent) || -100;
+    return document.getElementById("state").dataset.state === "live"
+        && dbfs("customer") > least && dbfs("agent") > least
+        && document.querySelectorAll("#verdicts li").length >= 5 && document.querySelector("#verdicts li.uncertain");
+}"""
+"""In the middle of a call: both sides are heard, five utterances or more, one of which is uncertain."""
+
+
 async def softphone() -> None:
     """Write softphone-{light,dark,phone}.png: the demo's customer calls the page by WebRTC, the real server judges."""
     from tests.browser import chromium  # noqa: PLC0415
@@ -152,8 +165,10 @@ async def softphone() -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         voice, agent = Path(folder, "voice.wav"), Path(folder, "agent.wav")
-        recording(voice, from_s=8.5, to_s=47.5)
-        recording(agent, from_s=8.5, to_s=47.5, channel=1)
+        recording(voice, from_s=8.5, to_s=57.5)
+        # One sentence over and over: in the demo the two never speak at once, and a picture is to show both levels.
+        sentence = recording(agent, from_s=47.0, to_s=50.5, channel=1, silence_s=0)
+        soundfile.write(agent, np.tile(sentence, 20), 8000)
         async with serve(Path(folder)) as node, chromium(microphone=agent) as browser:
             with site() as at:
                 for name in ("light", "dark", "phone"):  # one by one: a page behind another draws no levels
@@ -166,11 +181,14 @@ async def softphone() -> None:
                     await page.evaluate("document.getElementById('call').value = 'desk-7-call-1042'")
                     await page.get_by_label("The customer has been told").check()
                     await page.get_by_role("button", name="Start the call").click()
-                    await page.locator("#verdicts li").nth(3).wait_for(timeout=PATIENCE_MS)
-                    speaking = page.locator("#customer-db", has_text=re.compile(r"-[123]\d dB"))
-                    await speaking.wait_for(timeout=PATIENCE_MS)
-                    await page.evaluate("scrollTo(0, 0)")
+                    await page.evaluate("document.activeElement?.blur()")
+                    await page.locator("#verdicts li").nth(4).wait_for(timeout=2 * PATIENCE_MS)
+                    if name == "phone":
+                        await page.locator(".live").evaluate("live => live.scrollIntoView()")
+                    await page.wait_for_function(LIVE, arg=-35, timeout=2 * PATIENCE_MS)
                     await page.screenshot(path=PICTURES / f"softphone-{name}.png")
+                    if await page.locator("#state").text_content() != "Live":
+                        raise RuntimeError(f"softphone-{name}.png is of a call that is over: make it again")
                     await context.close()
 
 
@@ -180,10 +198,34 @@ def _softphone_view(name: str) -> dict[str, Any]:
     return VIEWS[name] | {"viewport": viewport}
 
 
+async def report() -> None:
+    """Write call-report.png: the page of the demo's call in a report of `streamer analyse`."""
+    from tests.browser import chromium  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory() as folder:
+        address = _analysed(Path(folder)).as_uri()
+        async with chromium() as browser:
+            page = await browser.new_page(viewport={"width": 1100, "height": 900}, color_scheme="light")
+            await page.goto(address)
+            await page.screenshot(path=PICTURES / "call-report.png", full_page=True)
+
+
+def _analysed(folder: Path) -> Path:
+    """Have the command make a report of the demo's call; return the call's page."""
+    shutil.copy(ROOT / "streamer" / "demo" / "call.flac", folder / "CA-2024.flac")
+    table = folder / "calls.csv"
+    table.write_text("file,started_at,label.queue\nCA-2024.flac,2026-11-22T09:15:00+00:00,billing\n", encoding="utf-8")
+    command = [Path(sys.executable).with_name("streamer"), "analyse", "CA-2024.flac", "--metadata", table]
+    subprocess.run([*command, "--report", folder / "out"], cwd=folder, check=True)
+    (page,) = folder.glob("out/calls/*.html")
+    return page
+
+
 MAKERS: Final[dict[str, Callable[[], Awaitable[None]]]] = {
     "dashboard": dashboard,
     "watch": watch,
     "softphone": softphone,
+    "report": report,
 }
 
 

@@ -12,9 +12,10 @@ from streamer_client.events import EMOTIONS, SpeakerSummary, UtteranceEvent
 from streamer_client.pretty import position
 
 from streamer.archive.html import facts, length, name, page, table, text
+from streamer.archive.looks import LOOKS
 from streamer.archive.results import CallResult
 from streamer.archive.tables import alert_ms
-from streamer.archive.timeline import LETTERS, mark, timeline
+from streamer.archive.timeline import mark, timeline
 from streamer.archive.ways import Ways
 
 _CUTS = {
@@ -84,7 +85,7 @@ def _labels(result: CallResult) -> str:
 
 def _legend(result: CallResult) -> str:
     shown = {one.data.emotion.top for one in result.analysed.utterances if not one.data.emotion.uncertain}
-    items = [f"<li>{mark(one, uncertain=False)}{one}</li>" for one in LETTERS if one in shown]
+    items = [f"<li>{mark(one, uncertain=False)}{one}</li>" for one in LOOKS if one in shown]
     if any(one.data.emotion.uncertain for one in result.analysed.utterances):
         items.append(f"<li>{mark('', uncertain=True)}uncertain: no verdict</li>")
     items.append("<li>grey area: how loud</li>")

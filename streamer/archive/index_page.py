@@ -13,8 +13,9 @@ import msgspec
 from streamer_client.events import EMOTIONS
 
 from streamer.archive.html import facts, length, name, page, table, text
+from streamer.archive.looks import LOOKS
 from streamer.archive.results import CallResult
-from streamer.archive.timeline import LETTERS, mark
+from streamer.archive.timeline import mark
 from streamer.archive.ways import Ways
 
 
@@ -66,7 +67,7 @@ def index_page(lines: Iterable[Line], ways: Ways, *, failed: int) -> str:
         alerts.update(line.alerts)
     columns = (("call", False), ("began (UTC)", False), ("length", True), ("utterances", True))
     rows = (_row(line) for line in lines)
-    heard = "".join(f"<li>{mark(one, uncertain=False)}{one} {certain[one]}</li>" for one in LETTERS if one in certain)
+    heard = "".join(f"<li>{mark(one, uncertain=False)}{one} {certain[one]}</li>" for one in LOOKS if one in certain)
     unread = (
         f"<p>{failed} recording{'s' * (failed != 1)} could not be analysed; the command said which and why, and tries "
         "again when it is run with --resume.</p>"

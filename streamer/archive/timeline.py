@@ -1,8 +1,8 @@
 """The picture of a call: both parties along the media clock, how loud they were, what was heard, and alerts.
 
 SVG inside the page, in rows of a length that leaves room for single utterances. An emotion is shown by colour, by a
-letter above, and in words in the table below; what is uncertain has no colour. This file must never show a verdict that
-the events do not carry.
+shape with a letter above, and in words in the table below; what is uncertain has no colour. This file must never show
+a verdict that the events do not carry.
 """
 
 from __future__ import annotations
@@ -16,23 +16,14 @@ from streamer_client.pretty import position
 
 from streamer.archive.html import length, text
 from streamer.archive.levels import FLOOR_DBFS, STEP_MS
+from streamer.archive.looks import glyph, kind
 from streamer.archive.results import CallResult
 from streamer.archive.tables import alert_ms
 
-LETTERS: Final = {
-    "neutral": "N",
-    "happy": "H",
-    "sad": "S",
-    "angry": "A",
-    "fear": "F",
-    "disgust": "D",
-    "surprise": "U",
-}
-UNSURE: Final = "?"
 _ROWS_S: Final = (30, 60, 120, 300, 600, 1800, 3600, 7200)
 _MOST_ROWS: Final = 12
-_WIDTH, _LEFT, _LANE, _TOP, _BOTTOM = 1000, 92, 62, 20, 20
-_BAR_TOP, _BAR, _WAVE = 16, 14, 28
+_WIDTH, _LEFT, _LANE, _TOP, _BOTTOM = 1000, 92, 66, 20, 20
+_BAR_TOP, _BAR, _WAVE, _GLYPH = 20, 14, 28, 17
 _QUIETEST_DBFS: Final = -60
 _LEAST_WIDTH: Final = 3.0
 _LABEL: Final = 210
@@ -52,9 +43,8 @@ def timeline(result: CallResult) -> str:
 
 
 def mark(emotion: str, *, uncertain: bool) -> str:
-    """Return the letter of a verdict as markup, coloured."""
-    kind = "unsure" if uncertain or emotion not in LETTERS else emotion
-    return f'<span class="mark c-{kind}" aria-hidden="true">{LETTERS.get(kind, UNSURE)}</span>'
+    """Return the glyph of a verdict as markup; the word stands beside it."""
+    return f'<svg class="mark" viewBox="-1 -1 26 26" aria-hidden="true">{glyph(emotion, uncertain=uncertain)}</svg>'
 
 
 class _Row:
@@ -125,16 +115,16 @@ class _Row:
     def _utterance(self, event: UtteranceEvent, top: int) -> Iterator[str]:
         spoken, emotion = event.data.utterance, event.data.emotion
         left, right = self._x(spoken.start_ms), self._x(spoken.end_ms)
-        kind = "unsure" if emotion.uncertain or emotion.top not in LETTERS else emotion.top
         words = f"uncertain, {emotion.top} likeliest" if emotion.uncertain else emotion.top
         yield (
-            f'<rect class="u {"unsure" if kind == "unsure" else f"c-{kind}"}" x="{left:.1f}" y="{top + _BAR_TOP}" '
+            f'<rect class="u f-{kind(emotion.top, uncertain=emotion.uncertain)}" x="{left:.1f}" y="{top + _BAR_TOP}" '
             f'width="{max(right - left, _LEAST_WIDTH):.1f}" height="{_BAR}" rx="2"><title>{spoken.n}: {text(words)} '
             f"({emotion.confidence:.0%}), {position(spoken.start_ms)} to {position(spoken.end_ms)}</title></rect>"
         )
+        at = (left + right) / 2 - _GLYPH / 2
         yield (
-            f'<text class="letter" x="{(left + right) / 2:.1f}" y="{top + _BAR_TOP - 3}" text-anchor="middle">'
-            f"{LETTERS.get(kind, UNSURE)}</text>"
+            f'<g transform="translate({at:.1f} {top + (_BAR_TOP - _GLYPH) / 2:.1f}) scale({_GLYPH / 24:.3f})">'
+            f"{glyph(emotion.top, uncertain=emotion.uncertain)}</g>"
         )
 
     def _ticks(self, height: int) -> Iterator[str]:

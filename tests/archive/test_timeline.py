@@ -7,11 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 from streamer_client.alerts.rules import default_rules
-from streamer_client.events import EMOTIONS
 
 from streamer.archive.analysis import Analysed
 from streamer.archive.results import with_alerts
-from streamer.archive.timeline import LETTERS, mark, timeline
+from streamer.archive.timeline import mark, timeline
 
 replace = msgspec.structs.replace
 
@@ -31,16 +30,10 @@ def lasting(analysed: Analysed, duration_ms: int) -> Analysed:
     return replace(analysed, ended=ended, levels=steps)
 
 
-def test_every_emotion_has_a_letter_of_its_own() -> None:
-    assert set(LETTERS) == set(EMOTIONS)
-    assert len(set(LETTERS.values())) == len(LETTERS)
-    assert "?" not in LETTERS.values()
-
-
-def test_a_verdict_is_drawn_where_it_was_heard_in_colour_and_by_letter(said_otherwise: Any) -> None:
+def test_a_verdict_is_drawn_where_it_was_heard_in_colour_and_by_glyph(said_otherwise: Any) -> None:
     (row,) = drawn(said_otherwise(top="fear"))
     assert words(row).count("F") == 3
-    assert [one.attrib["class"] for one in row.iter("rect") if "u " in one.attrib["class"]] == ["u c-fear"] * 3
+    assert [one.attrib["class"] for one in row.iter("rect") if "u " in one.attrib["class"]] == ["u f-fear"] * 3
     assert "customer" in words(row)
     assert "not analysed" in words(row)
 
@@ -49,7 +42,7 @@ def test_what_is_uncertain_has_no_colour_and_no_letter_of_an_emotion(said_otherw
     (row,) = drawn(said_otherwise(top="angry", uncertain=True))
     assert words(row).count("?") == 3
     assert "A" not in words(row)
-    assert {one.attrib["class"] for one in row.iter("rect")} == {"lane", "u unsure"}
+    assert {one.attrib["class"] for one in row.iter("rect")} == {"lane", "u f-unsure"}
     assert "A" not in mark("angry", uncertain=True)
     assert "warning: angry-customer" not in words(row)
 
@@ -60,7 +53,7 @@ def test_an_alert_is_drawn_at_its_place_with_its_name(said_otherwise: Any) -> No
     assert "warning: angry-customer" in words(row)
     bell = next(one for one in row.iter("path") if "bell" in one.attrib["class"])
     at = float(re.match(r"M([\d.]+)", bell.attrib["d"])[1])  # type: ignore[index]
-    behind = [one for one in row.iter("rect") if one.attrib["class"] == "u c-angry"][1]
+    behind = [one for one in row.iter("rect") if one.attrib["class"] == "u f-angry"][1]
     assert at == pytest.approx(float(behind.attrib["x"]) + float(behind.attrib["width"]), abs=0.2)
 
 

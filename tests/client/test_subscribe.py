@@ -8,6 +8,7 @@ from typing import Any
 
 import aiomqtt
 import pytest
+from streamer_client.broker import Broker
 from streamer_client.errors import BrokerError, OptionError
 from streamer_client.events import UnknownEvent, encode
 from streamer_client.subscribe import KINDS, Subscription, subscribe, topics
@@ -191,6 +192,45 @@ async def test_a_persistent_session_misses_nothing_while_away(mosquitto: Any, ma
     await publish(mosquitto, (topic(make.utterance()), encode(make.utterance())))
     async with subscribe(mosquitto.url, **follow) as events:
         assert await first(events, 1) == [make.utterance()]
+
+
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+async def test_what_was_not_committed_comes_again_and_what_was_does_not(
+    mosquitto: Any, make: Any, version: Any
+) -> None:
+    handed: list[str] = []
+    committed, stuck = asyncio.Event(), asyncio.Event()
+
+    async def commit() -> None:
+        if handed == ["1"]:
+            committed.set()
+            return
+        stuck.set()
+        await asyncio.Future()  # as a disk that does not answer, until the process is killed
+
+    def follow(commit: Any) -> Subscription:
+        return Subscription(
+            Broker(mosquitto.url, version), topics(), client_id="keeper", persistent=True, commit=commit
+        )
+
+    async def hear(events: Subscription) -> None:
+        async for event in events:
+            handed.append(event.id)  # noqa: PERF401 - commit looks at it meanwhile
+
+    async def say(name: str) -> None:
+        event = make.utterance(name=name)
+        await publish(mosquitto, (topic(event), encode(event)))
+
+    async with follow(commit) as events, asyncio.timeout(60):
+        hearing = asyncio.create_task(hear(events))
+        for name, then in (("1", committed), ("2", stuck)):
+            await say(name)
+            await then.wait()
+        hearing.cancel()
+        await asyncio.wait((hearing,))
+    await say("3")
+    async with follow(None) as events:
+        assert [event.id for event in await first(events, 2)] == ["2", "3"]
 
 
 async def test_a_loop_left_early_hangs_up_by_itself(mosquitto: Any, make: Any) -> None:

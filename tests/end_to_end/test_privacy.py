@@ -122,6 +122,7 @@ async def test_of_a_call_whose_caller_objects_no_byte_is_left_on_the_disk(
         await node.logged("analysis withdrawn", lambda line: line["call"] == call_id)
         await say(objects, linear(recording), STOP)
         await hear(objects)
+    await node.logged("call ended", lambda line: line["call"] == call_id)
     at_that_moment = len(node.log)
     await native_call(node.url, between(recording, 0, 20_000), call_id=other, labels={"case": other})
     await node.kill()

@@ -26,7 +26,7 @@ def test_the_dashboard_counts_as_many_calls_as_were_asked_for(live: int, over: i
     model = Model()
     for event in floor(NOW_S, live=live, over=over, hours=1, seed=seed):
         model.receive(event, NOW_S)
-    statuses = [call.status for call in model.calls()]
+    statuses = [call.status for call in model.picture.calls()]
     assert (statuses.count("live"), statuses.count("ended")) == (live, over)
 
 

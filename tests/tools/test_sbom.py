@@ -38,16 +38,18 @@ def locked() -> dict[str, dict[str, Any]]:
 
 def needed_by(name: str) -> set[str]:
     """Return the names of all that a package needs, walked through the lock file without uv."""
-    needs: dict[str, set[str]] = {}
+    needs: dict[tuple[str, str], set[tuple[str, str]]] = {}  # of a package, or of an extra of it
     for package in locked().values():
-        needs.setdefault(package["name"], set()).update(need["name"] for need in package.get("dependencies", ()))
-    found: set[str] = set()
-    waiting = [name]
+        for extra, those in [("", package.get("dependencies", ())), *package.get("optional-dependencies", {}).items()]:
+            wanted = {(need["name"], more) for need in those for more in ("", *need.get("extra", ()))}
+            needs.setdefault((package["name"], extra), set()).update(wanted)
+    found: set[tuple[str, str]] = set()
+    waiting = [(name, "")]
     while waiting:
-        for need in needs[waiting.pop()] - found:
+        for need in needs.get(waiting.pop(), set()) - found:
             found.add(need)
             waiting.append(need)
-    return found
+    return {one for one, _ in found}
 
 
 def test_it_says_what_it_is_and_of_what(bom) -> None:

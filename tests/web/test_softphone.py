@@ -13,6 +13,7 @@ import soundfile
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
+from streamer.archive.looks import LOOKS
 from streamer.server import Server
 from tests.browser import chromium, needs_chromium
 from tests.nodes import CRM, serve, url
@@ -93,6 +94,12 @@ async def test_a_recording_that_calls_by_webrtc_gets_its_verdicts_on_the_page(
     assert sure
     assert all(shown == meant for shown, meant in sure)
     await expect(softphone.locator("#summary")).to_have_text("The call is over: 3 utterances judged, all handed over.")
+
+    glyphs = [str(await one.get_attribute("href")) for one in await softphone.locator("#verdicts use").all()]
+    assert glyphs[::-1] == [f"#glyph-{emotion}{'-u' * uncertain}" for _, emotion, uncertain in rows]
+    assert [await softphone.locator(one).count() for one in glyphs] == [1, 1, 1]
+    fill = await softphone.evaluate("getComputedStyle(document.querySelector('#glyph-angry path')).fill")
+    assert fill == f"rgb{tuple(bytes.fromhex(LOOKS['angry'].light[1:]))}"
 
 
 async def test_whoever_speaks_into_the_microphone_sees_a_verdict(softphone: Page, server: Server) -> None:

@@ -1,13 +1,15 @@
-"""aiomqtt's client, mended where it loses a cancellation; what follows the bus and what publishes on it build on this.
+"""aiomqtt's client, mended where it loses a cancellation, and able to acknowledge by hand; all MQTT builds on this.
 
-This file must never know a topic or an event.
+aiomqtt 2.5 acknowledges a message as soon as it has come in, which is before anything of it is on the disk; paho below
+it can leave that to us (`manual_ack_set`, `ack`), and this is the only file that reaches through to those. This file
+must never know a topic or an event.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from typing import TypeVar
 
 import aiomqtt
@@ -22,6 +24,23 @@ class MqttClient(aiomqtt.Client):
     the loop as what is waited for (https://github.com/python/cpython/issues/86296), and whoever had cancelled, at the
     end of a program for instance, waited for ever.
     """
+
+    def acknowledge_by_hand(self) -> None:
+        """Leave acknowledging to :meth:`acknowledge`; to be said before connecting.
+
+        What a lost connection leaves unacknowledged comes again on the next one of a session that the broker keeps, in
+        its order (MQTT 5, section 4.4).
+        """
+        self._client.manual_ack_set(on=True)
+
+    def acknowledge(self, messages: Iterable[aiomqtt.Message]) -> None:
+        """Tell the broker that it may forget these; in the order in which they came (MQTT 5, section 4.6).
+
+        On a connection that is lost meanwhile nothing happens, and they come again.
+        """
+        for message in messages:
+            if message.qos:
+                self._client.ack(message.mid, message.qos)
 
     async def _wait_for(self, fut: Awaitable[T], timeout: float | None) -> T:  # noqa: ASYNC109 - as in aiomqtt
         limit_s = self.timeout if timeout is None else timeout

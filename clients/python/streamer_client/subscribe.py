@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from random import Random
 from types import TracebackType
 from typing import Literal, Self
@@ -17,7 +17,7 @@ import aiomqtt
 import msgspec
 
 from streamer_client._callable import make_callable
-from streamer_client.broker import DEFAULT_URL, Broker, backoff
+from streamer_client.broker import DEFAULT_URL, Broker, Client, backoff
 from streamer_client.errors import BrokerError, OptionError
 from streamer_client.events import Event, EventError, UnknownEvent, decode
 from streamer_client.selection import Selection, select
@@ -37,6 +37,7 @@ KINDS = tuple(_TOPICS)
 _RETAINED = frozenset({"state", "status"})
 """Last levels of the topics on which messages are retained."""
 _ALWAYS_TOLD = 3
+_COMMITTED_AT_ONCE = 100
 Status = Literal["connected", "lost"]
 
 
@@ -117,6 +118,7 @@ class Subscription:
         persistent: bool = False,
         on_status: Callable[[Status, str], None] | None = None,
         on_cleared: Callable[[str], None] | None = None,
+        commit: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.duplicates = 0
         """Events that came again and were not handed out."""
@@ -137,8 +139,11 @@ class Subscription:
         self._persistent = persistent
         self._on_status = on_status or (lambda _status, _reason: None)
         self._on_cleared = on_cleared or (lambda _topic: None)
+        self._commit = commit
+        """Puts all that was handed out where it outlasts us; only after that the broker may forget it."""
         self._seen: dict[str, None] = {}
-        self._client: aiomqtt.Client | None = None
+        self._client: Client | None = None
+        self._uncommitted: list[aiomqtt.Message] = []
 
     async def __aenter__(self) -> Self:
         await self._connect()
@@ -171,16 +176,32 @@ class Subscription:
             return
         while True:
             try:
+                await self._acknowledge(self._client)
                 message = await anext(self._client.messages)
             except aiomqtt.MqttError as problem:
                 await self._reconnect(self._broker.explain(problem))
                 continue
+            if self._commit is not None and message.qos:
+                self._uncommitted.append(message)
             read = self._read(message)
             if read is not None:
                 yield read
 
+    async def _acknowledge(self, client: Client) -> None:
+        """Commit what was handed out and acknowledge it, where nothing more is there yet or it has become much."""
+        if self._commit is None or not self._uncommitted:
+            return
+        if len(client.messages) and len(self._uncommitted) < _COMMITTED_AT_ONCE:
+            return
+        await self._commit()
+        client.acknowledge(self._uncommitted)
+        self._uncommitted.clear()
+
     async def _connect(self) -> None:
         client = self._broker.client(self._client_id, persistent=self._persistent)
+        self._uncommitted.clear()  # of an earlier connection: they come again
+        if self._commit is not None:
+            client.acknowledge_by_hand()
         try:
             await client.__aenter__()
         except aiomqtt.MqttError as problem:

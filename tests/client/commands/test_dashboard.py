@@ -37,6 +37,7 @@ def test_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
         (["--tenant", "a/b", "--state", "", "--port", "0"], 2, "give one level of a topic"),
         (["--tls-key", "key.pem"], 2, "given without --tls-cert"),
         (["--port", "70000"], 2, "--port"),
+        (["--session-hours", "0"], 2, "--session-hours"),
     ],
 )
 def test_an_error_is_one_clear_line_and_a_code(

@@ -17,9 +17,19 @@ import msgspec
 import pytest
 from streamer_client.broker import Broker
 from streamer_client.dashboard.access import Served, Tokens
+from streamer_client.dashboard.floor import Keep
+from streamer_client.dashboard.model import Model
 from streamer_client.dashboard.server import Running, dashboard
 from streamer_client.dashboard.times import rfc3339
-from streamer_client.events import Event, StatusEvent, encode
+from streamer_client.events import (
+    AcknowledgementData,
+    AlertData,
+    CallRef,
+    Event,
+    Severity,
+    StatusEvent,
+    encode,
+)
 
 TOKEN = "a-token-of-the-tests"
 PATIENCE_S = 60
@@ -39,6 +49,41 @@ def at(event: Any, after_s: float = 0.0, *, name: str | None = None, source: str
 @pytest.fixture(name="at", scope="session")
 def _at() -> Callable[..., Any]:
     return at
+
+
+@pytest.fixture(scope="session")
+def told() -> Callable[..., Any]:
+    """Return a model that was told these events, ten minutes after :data:`BEGAN_S`."""
+
+    def tell(*events: Event, keep: Keep | None = None) -> Model:
+        model = Model(keep)
+        for event in events:
+            model.receive(event, BEGAN_S + 600)
+        return model
+
+    return tell
+
+
+@pytest.fixture(scope="session")
+def alert_of(make: Any) -> Callable[..., Any]:
+    """Return the n-th alert of a call, so long after :data:`BEGAN_S`."""
+
+    def raised(call: str, n: int, after_s: float) -> Any:
+        data = AlertData(CallRef(id=call), "angry-customer", Severity.WARNING, "customer", "Listen in.", (f"u{n}",))
+        return msgspec.structs.replace(at(make.alert(), after_s, name=f"{call}-alert-{n}"), data=data)
+
+    return raised
+
+
+@pytest.fixture(scope="session")
+def taken_by(make: Any) -> Callable[..., Any]:
+    """Return how somebody acknowledged an alert, so long after :data:`BEGAN_S`."""
+
+    def taken(alert: Any, by: str, after_s: float) -> Any:
+        data = AcknowledgementData(alert.data.call, alert.id, by, "")
+        return msgspec.structs.replace(at(make.acknowledgement(), after_s, name=f"{alert.id}-{by}"), data=data)
+
+    return taken
 
 
 def topic(event: Event) -> str:

@@ -1,4 +1,4 @@
-"""Who may see the dashboard: tokens, sessions, and how often one may be wrong."""
+"""Who may see the dashboard: tokens, and how often one may be wrong."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from streamer_client.dashboard import access
 from streamer_client.dashboard.access import (
-    IDLE_S,
-    LONGEST_SESSION_S,
     Served,
-    Sessions,
     Throttle,
     Tokens,
     check_exposure,
@@ -51,6 +48,16 @@ def test_nothing_but_the_token_opens(shown: str) -> None:
     assert Tokens({GOOD: "Ada"}).owner(shown) == ("Ada" if shown == GOOD else None)
 
 
+@given(st.text(), st.text(), st.sampled_from(["Ada", "Ben", ""]))
+def test_a_seal_holds_with_its_secret_and_its_token_for_its_owner_alone(secret: str, other: str, owner: str) -> None:
+    seal = Tokens({GOOD: owner}).seal(GOOD, secret)
+    assert GOOD.encode() not in seal
+    assert Tokens({GOOD: owner}).holds(seal, secret, owner or "anybody")
+    assert Tokens({GOOD: owner}).holds(seal, other, owner) is (other == secret)
+    assert not Tokens({f"{GOOD}2": owner}).holds(seal, secret, owner)
+    assert not Tokens({GOOD: "Somebody else"}).holds(seal, secret, owner)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -82,31 +89,6 @@ def test_a_name_is_one_line_of_text(name: str, right: bool) -> None:
     cleaned, problem = clean_name(name)
     assert cleaned == name.strip()
     assert (problem == "") is right
-
-
-def test_a_session_ends_when_it_is_idle_or_old_or_ended() -> None:
-    sessions = Sessions()
-    secret = sessions.begin("Ada", 0)
-    assert sessions.name(secret, IDLE_S) == "Ada"  # which counts as use
-    assert sessions.name(secret, 2 * IDLE_S) == "Ada"
-    assert sessions.name(secret, LONGEST_SESSION_S + 1) is None
-    idle = sessions.begin("Ben", 0)
-    assert sessions.name(idle, IDLE_S + 1) is None
-    assert sessions.name(idle, 1) is None
-    ended = sessions.begin("Cy", 0)
-    sessions.end(ended)
-    sessions.end(ended)
-    assert sessions.name(ended, 1) is None
-
-
-def test_sessions_are_bounded_and_the_least_used_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(access, "MOST_SESSIONS", 2)
-    sessions = Sessions()
-    first, second = sessions.begin("Ada", 0), sessions.begin("Ben", 1)
-    sessions.name(first, 2)
-    sessions.begin("Cy", 3)
-    assert sessions.name(first, 4) == "Ada"
-    assert sessions.name(second, 4) is None
 
 
 def test_who_is_wrong_too_often_waits_and_then_gets_one_more() -> None:

@@ -49,6 +49,14 @@ async def test_the_cookie_is_for_this_site_only_and_for_no_script(mosquitto: Any
         assert "a-token" not in cookie
 
 
+async def test_a_long_session_outlasts_the_browser_and_the_usual_one_does_not(mosquitto: Any, desk: Any) -> None:
+    for options, words in (({}, None), ({"session_s": 720 * 3600.0}, "Max-Age=2592000")):
+        async with desk(mosquitto, **options) as ada:
+            answer = await ada.http.post("/api/login", json={"token": "a-token-of-the-tests", "name": "Ada"})
+            assert ("Max-Age" in answer.headers["set-cookie"]) is bool(words)
+            assert (words or "") in answer.headers["set-cookie"]
+
+
 async def test_after_logging_out_the_cookie_is_worth_nothing_and_open_streams_end(mosquitto: Any, desk: Any) -> None:
     async with desk(mosquitto) as ada:
         cookies = dict(ada.http.cookies)

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from streamer_client.dashboard.api import BrokerState
+from streamer_client.dashboard.floor import Keep
 from streamer_client.dashboard.hub import Hub
-from streamer_client.dashboard.model import Keep, Model
+from streamer_client.dashboard.model import Model
 from streamer_client.dashboard.store import Store
+from streamer_client.dashboard.times import rfc3339
 
 BEGAN_S = 1_790_000_000.0
 KEY = ("default", "CA1")
@@ -169,12 +171,25 @@ def test_the_days_figures_are_told_now_and_then_and_when_the_hour_changes(make: 
 def test_the_broker_and_the_servers_are_told(make: Any) -> None:
     hub = hub_of()
     before = hub.cursor
-    hub.set_broker(BrokerState(connected=False, reason="away"))
+    hub.set_broker(connected=False, reason="away")
     hub.receive(make.status())
     assert told(hub, before) == [
-        ("broker", {"connected": False, "reason": "away"}),
+        ("broker", {"connected": False, "reason": "away", "since": hub.broker.since}),
         ("node", {"node": "node-1", "status": "online", "version": "", "time": make.status().time}),
     ]
+
+
+@given(states=st.lists(st.tuples(st.booleans(), st.sampled_from(["", "no answer", "refused"])), min_size=1))
+def test_since_when_the_broker_is_there_or_not_does_not_change_with_the_reason(states: list[tuple[bool, str]]) -> None:
+    wall = Wall()
+    hub = hub_of(clock=wall)
+    connected, since_s = False, wall.now_s
+    for state, reason in states:
+        wall.now_s += 1
+        hub.set_broker(connected=state, reason=reason)
+        if state != connected:
+            connected, since_s = state, wall.now_s
+        assert hub.snapshot().broker == BrokerState(connected, reason, rfc3339(since_s))
 
 
 def test_an_event_without_a_time_is_left_out_and_said_a_few_times(make: Any, caplog: pytest.LogCaptureFixture) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 from streamer_client.dashboard.pages import read_pages
@@ -11,7 +13,7 @@ from streamer_client.errors import ClientError
 
 def test_the_package_brings_the_dashboard_the_softphone_and_the_tap() -> None:
     pages = read_pages()
-    for path in ("/", "/index.html", "/login", "/softphone/", "/tap/index.js"):
+    for path in ("/", "/index.html", "/login", "/softphone/", "/tap/index.js", "/shared/emotions.css"):
         assert pages[path].body, path
     assert pages["/"].content_type == "text/html; charset=utf-8"
     assert pages["/tap/index.js"].content_type == "text/javascript; charset=utf-8"
@@ -26,6 +28,21 @@ def test_no_page_asks_another_host_for_anything() -> None:
             assert b"<style" not in page.body, path
             assert b" style=" not in page.body, path
             assert b"<script>" not in page.body, path
+
+
+def test_whatever_a_file_names_by_its_place_is_served_there() -> None:
+    """A page that worked from the build's folder would be bare where its parts are served elsewhere."""
+    pages = read_pages()
+    named = [
+        (path, urlsplit(urljoin(f"http://here{path}", found.decode())).path)
+        for path, page in pages.items()
+        for found in re.findall(
+            rb"""(?:from |import\(|href=|src=)["'](\.[^"'#?]*|[\w./-]+\.(?:css|js|svg))["']""", page.body
+        )
+    ]
+    assert ("/", "/shared/emotions.css") in named
+    assert ("/softphone/view.js", "/shared/emotions.js") in named
+    assert [one for one in named if one[1] not in pages] == []
 
 
 def test_files_of_other_kinds_have_their_type_and_another_tag_when_they_change(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ async def test_a_call_is_on_the_page_from_its_first_event_to_its_summary(mosquit
     async with desk(mosquitto) as ada:
         await ada.say(make.state(), make.utterance(1), make.alert())
         live = await ada.until(lambda seen: seen["alerts"] and seen["calls"][0]["parties"][0]["trace"])
-        assert live["broker"] == {"connected": True, "reason": ""}
+        assert (live["broker"]["connected"], live["broker"]["reason"]) == (True, "")
         (call,) = live["calls"]
         assert (call["id"], call["status"], call["open_alerts"]) == ("CA1", "live", 1)
         assert call["parties"][0]["last"]["emotion"] == "angry"
@@ -88,12 +88,86 @@ async def test_a_restart_misses_nothing_and_forgets_nothing(
         assert after["cursor"] > before["cursor"]
 
 
+async def test_after_a_restart_who_was_signed_in_still_is_unless_the_token_was_changed(
+    mosquitto: Any, tmp_path: Path
+) -> None:
+    ada, ben, new = "the-token-of-ada", "the-token-of-ben", "a-new-token-of-ada"
+    state = tmp_path / "dashboard.sqlite"
+    cookies: dict[str, httpx.Cookies] = {}
+
+    async def names(url: str) -> dict[str, int]:
+        codes = {}
+        for name, kept in cookies.items():
+            async with httpx.AsyncClient(base_url=url, cookies=dict(kept.items())) as http:
+                codes[name] = (await http.get("/api/me")).status_code
+        return codes
+
+    def run(tokens: dict[str, str], port: int = 0) -> Any:
+        return dashboard(served=Served(port=port), broker=Broker(mosquitto.url), tokens=Tokens(tokens), state=state)
+
+    async with run({ada: "Ada", ben: "Ben"}) as running:
+        port = httpx.URL(running.url).port or 0
+        for name, token in (("Ada", ada), ("Ben", ben)):
+            async with httpx.AsyncClient(base_url=running.url) as http:
+                await http.post("/api/login", json={"token": token})
+                cookies[name] = http.cookies
+    assert not any(cookie.encode() in on_disk(tmp_path) for kept in cookies.values() for cookie in kept.values())
+    async with run({ada: "Ada", ben: "Ben"}, port) as running:
+        assert await names(running.url) == {"Ada": 200, "Ben": 200}
+    async with run({new: "Ada", ben: "Ben"}, port) as running:
+        assert await names(running.url) == {"Ada": 401, "Ben": 200}
+
+
+KILLED_BEFORE_IT_WROTE = """
+import asyncio, sys, threading
+from pathlib import Path
+from streamer_client.broker import Broker
+from streamer_client.dashboard.access import Served
+from streamer_client.dashboard.server import dashboard
+from streamer_client.dashboard.store import Store
+
+def write(self, statements, *, scrub):
+    print("about to write", len(statements), flush=True)
+    threading.Event().wait()
+
+async def main():
+    async with dashboard(served=Served(port=0), broker=Broker(sys.argv[1]), state=Path(sys.argv[2])) as running:
+        Store._write = write
+        print("ready", flush=True)
+        await running.wait()
+
+asyncio.run(main())
+"""
+
+
+async def test_killed_between_receiving_an_event_and_writing_it_nothing_is_missed(
+    mosquitto: Any, make: Any, desk: Any, tmp_path: Path
+) -> None:
+    state = tmp_path / "dashboard.sqlite"
+    async with desk(mosquitto) as other:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", KILLED_BEFORE_IT_WROTE, mosquitto.url, str(state), stdout=asyncio.subprocess.PIPE
+        )
+        try:
+            assert process.stdout is not None
+            assert await process.stdout.readline() == b"ready\n"
+            await other.say(make.alert(), make.acknowledgement())
+            assert (await process.stdout.readline()).startswith(b"about to write")
+        finally:
+            process.kill()
+            await process.communicate()
+    async with desk(mosquitto, state=state) as ada:
+        seen = await ada.until(lambda seen: seen["alerts"] and seen["alerts"][0]["acknowledged"])
+        assert [alert["id"] for alert in seen["alerts"]] == ["CA1-alert"]
+
+
 async def test_a_broker_that_restarts_is_said_and_nothing_is_lost(mosquitto: Any, make: Any, desk: Any) -> None:
     async with desk(mosquitto) as ada:
         await ada.say(make.state())
-        await ada.until(call_of)
+        before = await ada.until(call_of)
         await asyncio.to_thread(mosquitto.stop)
         away = await ada.until(lambda seen: not seen["broker"]["connected"])
+        assert before["broker"]["since"] <= away["broker"]["since"] <= away["now"]
         assert "is it running there?" in away["broker"]["reason"] or away["broker"]["reason"]
         assert call_of(away)["status"] == "live"
         await asyncio.to_thread(mosquitto.start)

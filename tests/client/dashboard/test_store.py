@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from streamer_client.dashboard import store as module
+from streamer_client.dashboard.sessions import Session
 from streamer_client.dashboard.store import Kept, Store
 from streamer_client.dashboard.tally import Quarter
 from streamer_client.errors import ClientError
@@ -101,6 +106,31 @@ async def test_a_lost_call_that_begins_anew_is_lost_no_more(make: Any, tmp_path:
     assert (await kept(path)).lost == ()
 
 
+async def test_a_session_is_there_after_a_restart_until_it_ends(tmp_path: Path) -> None:
+    path = tmp_path / "state.sqlite"
+    session = Session("Ada", b"a seal that nobody else has", 1.0, 2.0)
+    async with opened(path) as store:
+        store.session(b"digest", msgspec.structs.replace(session, used_s=1.0))
+        store.session(b"digest", session)
+    async with opened(path) as store:
+        assert await store.sessions() == {b"digest": session}
+        store.session(b"digest", None)
+        await store.flush()
+        assert session.seal not in on_disk(tmp_path)
+        assert await store.sessions() == {}
+
+
+async def test_a_file_of_before_sessions_were_kept_is_gone_on_with(make: Any, tmp_path: Path) -> None:
+    path = tmp_path / "state.sqlite"
+    async with opened(path) as store:
+        store.put(make.state())
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP TABLE sessions")
+    async with opened(path) as store:
+        assert await store.sessions() == {}
+        assert ids(await store.load()) == ["CA1-state"]
+
+
 async def test_a_file_that_cannot_be_used_is_said_in_words(tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.sqlite"
     wrong.write_bytes(b"this is no database, but it is long enough to be looked at" * 100)
@@ -139,6 +169,30 @@ async def test_a_disk_that_fails_is_said_once_and_nothing_is_forgotten(
         await store.flush()
         assert "is written to" in caplog.records[-1].getMessage()
     assert len((await kept(path)).events) == 2
+
+
+async def test_who_waits_for_the_disk_waits_for_all_that_was_put_before(
+    make: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "state.sqlite"
+    let_go = threading.Event()
+    write = Store._write
+
+    def held(self: Store, *arguments: Any, **options: Any) -> None:
+        let_go.wait()
+        write(self, *arguments, **options)
+
+    async with opened(path) as store:
+        monkeypatch.setattr(Store, "_write", held)
+        store.put(make.utterance(1))
+        first = asyncio.create_task(store.flush())
+        await asyncio.sleep(0)
+        second = asyncio.create_task(store.flush())  # has nothing of its own to write
+        await asyncio.sleep(0)
+        assert not second.done()
+        let_go.set()
+        await asyncio.gather(first, second)
+        assert len((await store.load()).events) == 1
 
 
 async def test_while_the_disk_fails_memory_is_bounded_and_deletions_are_not_given_up(

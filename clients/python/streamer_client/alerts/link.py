@@ -1,9 +1,7 @@
 """One connection of the alert service's session at the broker, whose messages are acknowledged by hand.
 
-aiomqtt 2.5 acknowledges a message as soon as it has come in, which is before anything of it is on the disk; paho below
-it can leave that to us (`manual_ack_set`, `ack`), and this is the only file that reaches through to it. Messages that a
-lost connection leaves unacknowledged come again on the next one, in their order (MQTT 5, section 4.4). This file must
-never acknowledge on its own, and never connect again by itself.
+Messages that a lost connection leaves unacknowledged come again on the next one, in their order (MQTT 5, section 4.4).
+This file must never acknowledge on its own, and never connect again by itself.
 """
 
 from __future__ import annotations
@@ -45,16 +43,16 @@ class Link:
         """Messages so far."""
         self.broker = broker
         self._client = broker.client(client_id, persistent=client_id is not None)
-        self._paho = self._client._client  # noqa: SLF001 - see the head of this file
-        self._paho.manual_ack_set(on=True)
-        connected = self._paho.on_connect
+        self._client.acknowledge_by_hand()
+        paho = self._client._client  # noqa: SLF001 - aiomqtt keeps to itself what the broker says of the session
+        connected = paho.on_connect
 
         def on_connect(client: Any, userdata: Any, flags: Any, *rest: Any) -> None:  # noqa: ANN401 - paho's own
             self.resumed = bool(flags.session_present)
             if connected is not None:
                 connected(client, userdata, flags, *rest)
 
-        self._paho.on_connect = on_connect
+        paho.on_connect = on_connect
 
     @classmethod
     async def open(
@@ -118,9 +116,7 @@ class Link:
 
         On a connection that is lost meanwhile nothing happens, and they come again.
         """
-        for message in messages:
-            if message.qos:
-                self._paho.ack(message.mid, message.qos)
+        self._client.acknowledge(messages)
 
     async def publish(self, topic: str, event: Event) -> None:
         """Publish an event; return once the broker has it.

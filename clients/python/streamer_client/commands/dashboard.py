@@ -24,6 +24,7 @@ from streamer_client.commands.options import (
 from streamer_client.errors import OptionError
 
 _DAY_S = 86_400.0
+_HOUR_S = 3600.0
 TOKEN_VARIABLE = "STREAMER_DASHBOARD_TOKEN"  # noqa: S105 - its name, not its value
 
 
@@ -58,6 +59,16 @@ def dashboard_command(
     keep_calls: Annotated[
         int, typer.Option("--keep-calls", metavar="N", min=1, max=100_000, help="How many calls at most.")
     ] = 2000,
+    session_hours: Annotated[
+        float,
+        typer.Option(
+            "--session-hours",
+            metavar="N",
+            min=0.1,
+            max=8784,
+            help="How long somebody stays signed in; half of it unused.",
+        ),
+    ] = 24.0,
     tenant: Annotated[str, typer.Option("--tenant", metavar="NAME", help="Whose calls; + for all.")] = "+",
     base: Base = "emotion",
     version: Version = "5",
@@ -77,9 +88,10 @@ def dashboard_command(
       dashboard --mqtt mqtt://broker.example --token-file tokens.txt
       dashboard --host 0.0.0.0 --tls-cert cert.pem --tls-key key.pem --token-file tokens.txt
       dashboard --behind-proxy --host 0.0.0.0 --tenant acme --keep-days 7
+      dashboard --token-file tokens.txt --session-hours 720
     """  # noqa: D301 - \b keeps the examples' lines apart
     from streamer_client.dashboard.access import Served, one_token, read_tokens  # noqa: PLC0415 - keeps --help fast
-    from streamer_client.dashboard.model import Keep  # noqa: PLC0415
+    from streamer_client.dashboard.floor import Keep  # noqa: PLC0415
     from streamer_client.dashboard.server import dashboard  # noqa: PLC0415
 
     said = os.environ.get(TOKEN_VARIABLE, "")
@@ -96,6 +108,7 @@ def dashboard_command(
             tokens=tokens,
             state=Path(state) if state else None,
             keep=Keep(age_s=keep_days * _DAY_S, calls=keep_calls),
+            session_s=session_hours * _HOUR_S,
         ) as running:
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(number, stop.set)

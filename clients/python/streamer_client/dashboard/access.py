@@ -1,7 +1,7 @@
-"""Who may see the dashboard: tokens, the sessions of those who showed one, and how often one may be wrong.
+"""Who may see the dashboard: tokens, how often one may be wrong, and where the dashboard may listen.
 
-Pure but for the random numbers of a session: times come in as arguments. This file must never keep a token or a
-session's secret in the clear for longer than it takes to hash it, and never say which of them was nearly right.
+Pure: times come in as arguments. This file must never keep a token in the clear for longer than it takes to hash it,
+and never say which of them was nearly right.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
-import secrets
 import unicodedata
 from collections import OrderedDict
 from pathlib import Path
@@ -21,10 +20,6 @@ from streamer_client.errors import OptionError
 SHORTEST_TOKEN = 16
 """Characters. 16 random ones of 64 are 96 bits, which nobody guesses over a network."""
 LONGEST_NAME = 80
-IDLE_S = 12 * 3600.0
-"""A session that nobody has used for so long is over: longer than a shift."""
-LONGEST_SESSION_S = 24 * 3600.0
-MOST_SESSIONS = 10_000
 FAILURES_PER_MINUTE = 10
 _MOST_ADDRESSES = 10_000
 _V6_PREFIX = 64
@@ -55,6 +50,16 @@ class Tokens:
             if hmac.compare_digest(digest, shown):
                 found = name
         return found
+
+    def seal(self, token: str, secret: str) -> bytes:
+        """Return what tells a token that began a session; of no use to anybody who lacks the session's secret."""
+        return _seal(_digest(token), secret)
+
+    def holds(self, seal: bytes, secret: str, name: str) -> bool:
+        """Whether the token that a session of this name began with still lets that person in."""
+        return any(
+            hmac.compare_digest(_seal(digest, secret), seal) for digest, owner in self._names if owner in {"", name}
+        )
 
 
 def read_tokens(path: Path) -> Tokens:
@@ -109,40 +114,6 @@ def clean_name(name: str) -> tuple[str, str]:
     if not name.isprintable():
         return name, "a name is one line of plain text"
     return name, ""
-
-
-class Sessions:
-    """Those who are signed in, in memory: a restart signs everybody out."""
-
-    def __init__(self) -> None:
-        self._open: OrderedDict[bytes, tuple[str, float, float]] = OrderedDict()
-        """Digest of the secret to name, when it began and when it was used last; the last used at the end."""
-
-    def begin(self, name: str, now_s: float) -> str:
-        """Return the secret of a new session."""
-        secret = secrets.token_urlsafe(32)
-        self._open[_digest(secret)] = name, now_s, now_s
-        while len(self._open) > MOST_SESSIONS:
-            self._open.popitem(last=False)
-        return secret
-
-    def name(self, secret: str, now_s: float) -> str | None:
-        """Return who has a session, which counts as using it; None where there is none, or it is over."""
-        digest = _digest(secret)
-        found = self._open.get(digest)
-        if found is None:
-            return None
-        name, began_s, used_s = found
-        if now_s - used_s > IDLE_S or now_s - began_s > LONGEST_SESSION_S:
-            del self._open[digest]
-            return None
-        self._open[digest] = name, began_s, now_s
-        self._open.move_to_end(digest)
-        return name
-
-    def end(self, secret: str) -> None:
-        """End a session."""
-        self._open.pop(_digest(secret), None)
 
 
 class Throttle:
@@ -229,6 +200,10 @@ def _wrong(token: str) -> str:
     if not (token.isascii() and token.isprintable()) or " " in token:
         return "a token has letters, digits and signs of ASCII only"
     return ""
+
+
+def _seal(digest: bytes, secret: str) -> bytes:
+    return hmac.digest(secret.encode("utf-8", "replace"), digest, "sha256")
 
 
 def _digest(text: str) -> bytes:

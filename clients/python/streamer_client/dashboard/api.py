@@ -174,6 +174,8 @@ class BrokerState(msgspec.Struct, frozen=True):
     connected: bool
     reason: str
     """Why it is not, in one sentence; empty while it is."""
+    since: str
+    """UTC, RFC 3339: when the connection was made or lost; another reason is no other time."""
 
 
 class Snapshot(msgspec.Struct, frozen=True):

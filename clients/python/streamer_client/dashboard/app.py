@@ -19,11 +19,12 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from streamer_client import __version__
-from streamer_client.dashboard.access import Served, Sessions, Throttle, Tokens, clean_name
+from streamer_client.dashboard.access import Served, Throttle, Tokens, clean_name
 from streamer_client.dashboard.api import Acknowledge, Conflict, Login, Me, Refusal
 from streamer_client.dashboard.headers import SafeHeaders, foreign
 from streamer_client.dashboard.hub import Hub
 from streamer_client.dashboard.pages import Page
+from streamer_client.dashboard.sessions import LONGEST_S, Sessions
 from streamer_client.dashboard.stream import HEARTBEAT_S, news
 from streamer_client.errors import BrokerError, OptionError
 from streamer_client.events import AcknowledgementEvent, AlertEvent
@@ -62,13 +63,16 @@ class Dashboard:
     hub : Hub
     pages : dict of str to Page
     tokens : Tokens
+    sessions : Sessions
     publish : callable
         See :data:`Publish`.
     served : Served
     tenant : str
         Whose calls are shown.
     now_s : callable
-        A monotonic clock, in seconds.
+        The clock, seconds since 1970: sessions outlast a restart.
+    monotonic_s : callable
+        A clock that nobody sets, in seconds: how long somebody has to wait.
     heartbeat_s : float
         See :func:`streamer_client.dashboard.stream.news`.
     """
@@ -78,11 +82,13 @@ class Dashboard:
         hub: Hub,
         pages: dict[str, Page],
         tokens: Tokens,
+        sessions: Sessions,
         publish: Publish,
         *,
         served: Served,
         tenant: str,
         now_s: Callable[[], float],
+        monotonic_s: Callable[[], float],
         heartbeat_s: float = HEARTBEAT_S,
     ) -> None:
         self._hub = hub
@@ -92,8 +98,9 @@ class Dashboard:
         self._served = served
         self._tenant = tenant
         self._now_s = now_s
+        self._monotonic_s = monotonic_s
         self._heartbeat_s = heartbeat_s
-        self._sessions = Sessions()
+        self._sessions = sessions
         self._throttle = Throttle()
         self._acknowledging: dict[str, asyncio.Lock] = {}
         self._streams = 0
@@ -140,7 +147,7 @@ class Dashboard:
     async def _login(self, request: Request) -> Response:
         self._own_page(request)
         address = self._address(request)
-        wait_s = self._throttle.wait_s(address, self._now_s())
+        wait_s = self._throttle.wait_s(address, self._monotonic_s())
         if wait_s:
             raise _RefusedError(
                 429, f"too many wrong tokens from this address; try again in {wait_s} s", retry_after_s=wait_s
@@ -148,16 +155,24 @@ class Dashboard:
         asked = await _body(request, Login)
         name = self._tokens.owner(asked.token)
         if name is None:
-            self._throttle.failed(address, self._now_s())
+            self._throttle.failed(address, self._monotonic_s())
             raise _RefusedError(401, "this token is not right", name_needed=self._tokens.shared)
         if not name:
             name, problem = clean_name(asked.name)
             if problem:
                 raise _RefusedError(401, problem, name_needed=True)
-        secret = self._sessions.begin(name, self._now_s())
+        secret = self._sessions.begin(asked.token, name, self._now_s())
         response = _answer(self._me_of(name))
+        longest_s = self._sessions.longest_s
         response.set_cookie(
-            self._cookie, secret, httponly=True, samesite="strict", secure=self._served.secure, path="/"
+            self._cookie,
+            secret,
+            # Whoever asked for longer sessions has a screen in mind that is switched off at night.
+            max_age=int(longest_s) if longest_s > LONGEST_S else None,
+            httponly=True,
+            samesite="strict",
+            secure=self._served.secure,
+            path="/",
         )
         return response
 
@@ -226,7 +241,7 @@ class Dashboard:
                 self._acknowledging.pop(alert, None)
 
     async def _take_care(self, alert: str, name: str, note: str) -> Response:
-        event, shown = self._hub.model.alert_event(alert), self._hub.model.alert(alert)
+        event, shown = self._hub.model.picture.alert_event(alert), self._hub.model.picture.alert(alert)
         if event is None or shown is None:
             raise _RefusedError(404, "this alert is not known (any more)")
         if shown.acknowledged is None:
@@ -236,7 +251,7 @@ class Dashboard:
                 raise _RefusedError(422, str(problem)) from problem
             except BrokerError as problem:
                 raise _RefusedError(503, f"not acknowledged: {problem}", retry_after_s=5) from problem
-            shown = self._hub.model.alert(alert) or shown
+            shown = self._hub.model.picture.alert(alert) or shown
         taken = shown.acknowledged
         if taken is not None and taken.by != name:
             return _answer(Conflict(f"{taken.by} has acknowledged this alert already", taken), 409)

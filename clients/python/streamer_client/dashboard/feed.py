@@ -1,14 +1,16 @@
 """Brings the bus to the hub: all kinds of events of the tenants, and which states were taken away.
 
+What the broker keeps for us it keeps until the hub has written it: a process that is killed misses nothing.
+
 This file must never decide what an event means.
 """
 
 from __future__ import annotations
 
+import asyncio
 from typing import Self
 
 from streamer_client.broker import Broker
-from streamer_client.dashboard.api import BrokerState
 from streamer_client.dashboard.hub import Hub
 from streamer_client.dashboard.records import CallKey
 from streamer_client.subscribe import Status, Subscription, topics
@@ -42,6 +44,7 @@ class Feed:
             persistent=bool(client_id),
             on_status=self._status,
             on_cleared=self._cleared,
+            commit=self._written if client_id else None,
         )
 
     async def __aenter__(self) -> Self:
@@ -63,9 +66,13 @@ class Feed:
         async for event in self._subscription:
             self._hub.receive(event)
 
+    async def _written(self) -> None:
+        # Shielded: half a flush that was cancelled would be nobody's to repeat.
+        await asyncio.shield(self._hub.flush())
+
     def _status(self, status: Status, reason: str) -> None:
         lost = status == "lost"
-        self._hub.set_broker(BrokerState(connected=not lost, reason=reason if lost else ""))
+        self._hub.set_broker(connected=not lost, reason=reason if lost else "")
 
     def _cleared(self, topic: str) -> None:
         key = call_of(topic, self._levels)

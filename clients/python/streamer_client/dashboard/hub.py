@@ -62,7 +62,7 @@ class Hub:
         remembered: int = REMEMBERED,
     ) -> None:
         self.model = model
-        self.broker = BrokerState(connected=False, reason="not connected yet")
+        self.broker = BrokerState(connected=False, reason="not connected yet", since=rfc3339(now_s()))
         # Above every cursor of an earlier run, so that a page from before a restart is not told half.
         self.cursor = round(now_s() * 1000)
         self._floor = self.cursor
@@ -86,14 +86,14 @@ class Hub:
         kept = await self._store.load()
         now_s = self._now_s()
         for key, at_s in kept.withdrawn:
-            self.model.withdraw(key, at_s, Changes())
+            self.model.floor.withdraw(key, at_s, Changes())
         for payload in kept.events:
             event = decode(payload)
             if not isinstance(event, UnknownEvent):
                 self._keep(self.model.receive(event, now_s), None)
         for key in kept.lost:
             self.model.lose(key, Changes())
-        self.model.load(kept.quarters)
+        self.model.floor.load(kept.quarters)
 
     def receive(self, event: Event) -> None:
         """Take one event off the bus."""
@@ -113,18 +113,19 @@ class Hub:
         self._keep(changes, None)
         self._tell(changes)
 
-    def set_broker(self, state: BrokerState) -> None:
-        """Take note of the connection to the broker."""
-        self.broker = state
+    def set_broker(self, *, connected: bool, reason: str = "") -> None:
+        """Take note of the connection to the broker, and why there is none."""
+        since = self.broker.since if connected == self.broker.connected else rfc3339(self._now_s())
+        self.broker = BrokerState(connected, reason, since)
         self._note("broker", "")
 
     def tick(self) -> None:
         """Let go what is too old, and tell the day's figures where they have changed; for every few seconds."""
         now_s = self._now_s()
-        changes = self.model.expire(now_s)
+        changes = self.model.floor.expire(now_s)
         self._keep(changes, None)
         if self._store is not None and changes.objections_over:
-            self._store.forget(now_s - self.model.keep.age_s)
+            self._store.forget(now_s - self.model.floor.keep.age_s)
         self._tell(changes)
         hour = int((now_s - self._midnight_s(now_s)) // 3600)
         if self._today_stale or hour != self._hour:
@@ -136,9 +137,9 @@ class Hub:
         if self._store is None:
             return
         # Beside the events that they count, so that both are there after a crash, or neither.
-        for number in self.model.tally.changed:
-            self._store.quarter(number, self.model.tally.quarter(number))
-        self.model.tally.changed.clear()
+        for number in self.model.floor.tally.changed:
+            self._store.quarter(number, self.model.floor.tally.quarter(number))
+        self.model.floor.tally.changed.clear()
         await self._store.flush()
 
     def wake(self) -> None:
@@ -157,20 +158,20 @@ class Hub:
             cursor=self.cursor,
             now=rfc3339(self._now_s()),
             broker=self.broker,
-            nodes=self.model.nodes(),
-            calls=self.model.calls(),
-            alerts=self.model.alerts(),
+            nodes=self.model.picture.nodes(),
+            calls=self.model.picture.calls(),
+            alerts=self.model.picture.alerts(),
             today=self.today(),
         )
 
     def today(self) -> Today:
         """Return the day's overview."""
         now_s = self._now_s()
-        return self.model.today(now_s, self._midnight_s(now_s))
+        return self.model.picture.today(now_s, self._midnight_s(now_s))
 
     def detail(self, key: CallKey) -> CallDetail | None:
         """Return everything known of a call, or None."""
-        return self.model.detail(key)
+        return self.model.picture.detail(key)
 
     def since(self, cursor: int, most: int = 500) -> tuple[list[Message], int] | None:
         """Return what changed after a cursor, the oldest first, and the cursor after it; None where that is forgotten.
@@ -217,7 +218,7 @@ class Hub:
         for key, at_s in changes.withdrawn:
             self._store.withdrawn(key, at_s)
         for key in changes.evicted:
-            self._store.evicted(key, self.model.alerts_of(key))
+            self._store.evicted(key, self.model.floor.alerts_of(key))
         for name in changes.alerts_dropped:
             self._store.dropped(name)
         for key in changes.lost:
@@ -255,5 +256,5 @@ class Hub:
         if kind == "broker":
             return self.broker
         if isinstance(name, tuple):
-            return Gone(*name) if kind == "gone" else self.model.call(name)
-        return self.model.node(name) if kind == "node" else self.model.alert(name)
+            return Gone(*name) if kind == "gone" else self.model.picture.call(name)
+        return self.model.picture.node(name) if kind == "node" else self.model.picture.alert(name)

@@ -16,7 +16,7 @@ import msgspec
 
 from streamer_client.errors import ClientError
 
-_PARTS = {"dashboard": "/", "softphone": "/softphone/", "tap": "/tap/", "events": "/events/"}
+_PARTS = {"dashboard": "/", "softphone": "/softphone/", "tap": "/tap/", "events": "/events/", "shared": "/shared/"}
 """Folder under ``pages/`` to the path under which it is served."""
 _TYPES = {
     ".html": "text/html; charset=utf-8",

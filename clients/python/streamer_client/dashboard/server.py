@@ -22,9 +22,11 @@ from streamer_client.alerts.acknowledge import acknowledge
 from streamer_client.broker import Broker
 from streamer_client.dashboard.access import Served, Tokens, check_exposure, one_token
 from streamer_client.dashboard.feed import Feed
+from streamer_client.dashboard.floor import Keep
 from streamer_client.dashboard.hub import Hub
-from streamer_client.dashboard.model import Keep, Model
+from streamer_client.dashboard.model import Model
 from streamer_client.dashboard.pages import read_pages
+from streamer_client.dashboard.sessions import LONGEST_S, Sessions
 from streamer_client.dashboard.store import Store
 from streamer_client.dashboard.times import midnight_s
 from streamer_client.errors import BrokerError, ClientError, OptionError
@@ -68,6 +70,7 @@ async def dashboard(
     tokens: Tokens | None = None,
     state: Path | None = None,
     keep: Keep | None = None,
+    session_s: float = LONGEST_S,
 ) -> AsyncIterator[Running]:
     """Serve the dashboard for as long as the context lasts.
 
@@ -87,6 +90,9 @@ async def dashboard(
         The file that a restart goes on from; kept in memory only if not given.
     keep : Keep, optional
         How much, and for how long.
+    session_s : float
+        After so long, or half of that without use, who is signed in has to show the token again; above the default the
+        browser keeps the cookie over its own end, too.
 
     Raises
     ------
@@ -98,6 +104,8 @@ async def dashboard(
     served, broker = served or Served(), broker or Broker()
     check_exposure(served)
     made_up = secrets.token_urlsafe(24)
+    let_in = tokens or one_token(made_up)
+    sessions = Sessions(let_in, session_s)
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(contextlib.closing(_listen(served)))
         served = msgspec.structs.replace(served, port=listener.getsockname()[1])
@@ -105,16 +113,17 @@ async def dashboard(
         hub = Hub(Model(keep), store, now_s=time.time, midnight_s=midnight_s)
         if store is not None:
             stack.push_async_callback(store.close)
-        stack.push_async_callback(hub.flush)
+            sessions.load(await store.sessions(), time.time())
+        stack.push_async_callback(_write, hub, sessions, store)
         await hub.load()
-        web = _web(hub, tokens or one_token(made_up), served, broker, tenant=tenant, base=base)
+        web = _web(hub, let_in, sessions, served, broker, tenant=tenant, base=base)
         client_id = store.client_id if store is not None else ""
         feed = await stack.enter_async_context(Feed(hub, broker, tenant=tenant, base=base, client_id=client_id))
         tasks = (
             asyncio.create_task(web.serve(sockets=[listener]), name="dashboard pages"),
             asyncio.create_task(feed.run(), name="dashboard events"),
-            asyncio.create_task(_tick(hub), name="dashboard tick"),
-            asyncio.create_task(_flush(hub), name="dashboard state"),
+            asyncio.create_task(_tick(hub, sessions), name="dashboard tick"),
+            asyncio.create_task(_flush(hub, sessions, store), name="dashboard state"),
         )
         try:
             url = _url(served)
@@ -128,7 +137,9 @@ async def dashboard(
             await asyncio.wait(tasks)
 
 
-def _web(hub: Hub, tokens: Tokens, served: Served, broker: Broker, *, tenant: str, base: str) -> Web:
+def _web(
+    hub: Hub, tokens: Tokens, sessions: Sessions, served: Served, broker: Broker, *, tenant: str, base: str
+) -> Web:
     """Return the HTTP server; what it stands on is an extra, so it is imported here."""
     try:
         from streamer_client.dashboard.app import Dashboard  # noqa: PLC0415
@@ -145,20 +156,39 @@ def _web(hub: Hub, tokens: Tokens, served: Served, broker: Broker, *, tenant: st
         except TimeoutError:
             raise BrokerError(f"no answer from the MQTT broker at {broker.address}; try again") from None
 
-    answers = Dashboard(hub, read_pages(), tokens, publish, served=served, tenant=tenant, now_s=time.monotonic)
+    answers = Dashboard(
+        hub,
+        read_pages(),
+        tokens,
+        sessions,
+        publish,
+        served=served,
+        tenant=tenant,
+        now_s=time.time,
+        monotonic_s=time.monotonic,
+    )
     return make_web(answers.app(), served)
 
 
-async def _tick(hub: Hub) -> None:
+async def _tick(hub: Hub, sessions: Sessions) -> None:
     while True:
         hub.tick()
+        sessions.expire(time.time())
         await asyncio.sleep(TICK_S)
 
 
-async def _flush(hub: Hub) -> None:
+async def _flush(hub: Hub, sessions: Sessions, store: Store | None) -> None:
     while True:
         await asyncio.sleep(FLUSH_S)
-        await asyncio.shield(hub.flush())
+        await asyncio.shield(_write(hub, sessions, store))
+
+
+async def _write(hub: Hub, sessions: Sessions, store: Store | None) -> None:
+    if store is not None:
+        for digest in sessions.changed:
+            store.session(digest, sessions.kept(digest))
+    sessions.changed.clear()
+    await hub.flush()
 
 
 def _listen(served: Served) -> socket.socket:

@@ -1,8 +1,8 @@
-"""What a restart must not forget, in a small SQLite file: the events of the calls that are kept, and the day's counts.
+"""What a restart must not forget, in a small SQLite file: the events of kept calls, the day's counts, who is signed in.
 
 Writing is gathered and done in a thread of its own, so a slow disk never holds a page up. What is deleted is
-overwritten (`secure_delete`), and goes from the write-ahead log as well. This file must never keep anything that is not
-an event off the bus, and never outlast :class:`~streamer_client.dashboard.model.Keep`.
+overwritten (`secure_delete`), and goes from the write-ahead log as well. Of the calls this file must never keep
+anything that is not an event off the bus, and never outlast :class:`~streamer_client.dashboard.floor.Keep`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import TypeVar
 import msgspec
 
 from streamer_client.dashboard.records import CallKey
+from streamer_client.dashboard.sessions import Session
 from streamer_client.dashboard.tally import Quarter
 from streamer_client.errors import ClientError
 from streamer_client.events import AcknowledgementEvent, Event, StateEvent, StatusEvent, encode
@@ -29,7 +30,7 @@ T = TypeVar("T")
 
 _FORMAT = "1"
 _MOST_WAITING = 100_000
-"""Statements that wait for a disk that fails; beyond, events are given up, deletions never."""
+"""Statements that wait for a disk that fails; beyond, events and sessions are given up, deletions never."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS events (
@@ -40,9 +41,12 @@ CREATE INDEX IF NOT EXISTS events_of_an_alert ON events (alert) WHERE alert <> '
 CREATE TABLE IF NOT EXISTS marks (
   mark TEXT NOT NULL, tenant TEXT NOT NULL, call TEXT NOT NULL, at_s REAL NOT NULL, PRIMARY KEY (mark, tenant, call));
 CREATE TABLE IF NOT EXISTS quarters (number INTEGER PRIMARY KEY, counts BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS sessions (
+  digest BLOB PRIMARY KEY, name TEXT NOT NULL, seal BLOB NOT NULL, began_s REAL NOT NULL, used_s REAL NOT NULL);
 """
 _INSERT = "INSERT OR REPLACE INTO events (id, tenant, call, alert, payload) VALUES (?, ?, ?, ?, ?)"
 _MARK = "INSERT OR REPLACE INTO marks VALUES (?, ?, ?, ?)"
+_SESSION = "INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?)"
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -67,6 +71,7 @@ class Store:
         self._waiting: list[tuple[str, tuple[object, ...]]] = []
         self._scrub = False
         self._failing = ""
+        self._writing = asyncio.Lock()
 
     @classmethod
     async def open(cls, path: Path) -> Store:
@@ -88,6 +93,12 @@ class Store:
     async def load(self) -> Kept:
         """Return everything that is kept."""
         return await self._do(self._load)
+
+    async def sessions(self) -> dict[bytes, Session]:
+        """Return the sessions that are kept, by the digests of their secrets."""
+        statement = "SELECT digest, name, seal, began_s, used_s FROM sessions"
+        rows = await self._do(lambda: self._connection.execute(statement).fetchall())
+        return {digest: Session(*session) for digest, *session in rows}
 
     def put(self, event: Event) -> None:
         """Keep an event."""
@@ -143,12 +154,27 @@ class Store:
             counts = msgspec.json.encode(quarter)
             self._waiting.append(("INSERT OR REPLACE INTO quarters VALUES (?, ?)", (number, counts)))
 
+    def session(self, digest: bytes, session: Session | None) -> None:
+        """Keep a session; None deletes it."""
+        if session is None:
+            self._waiting.append(("DELETE FROM sessions WHERE digest = ?", (digest,)))
+            self._scrub = True
+        else:
+            self._waiting.append((_SESSION, (digest, *msgspec.structs.astuple(session))))
+
     def forget(self, before_s: float) -> None:
         """Delete what only says that calls were withdrawn before then."""
         self._waiting.append(("DELETE FROM marks WHERE mark = 'withdrawn' AND at_s < ?", (before_s,)))
 
     async def flush(self) -> None:
-        """Write what waits. Where the disk fails it goes on waiting, and the log says so once."""
+        """Write what waits, and return then. Where the disk fails it goes on waiting, and the log says so once.
+
+        One after the other, so that what a disk refuses does not change its place with what comes after it.
+        """
+        async with self._writing:
+            await self._flush()
+
+    async def _flush(self) -> None:
         statements, self._waiting = self._waiting, []
         scrub, self._scrub = self._scrub, False
         if not statements:
@@ -251,4 +277,4 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> str:
 def _bounded(statements: list[tuple[str, tuple[object, ...]]]) -> list[tuple[str, tuple[object, ...]]]:
     if len(statements) <= _MOST_WAITING:
         return statements
-    return [one for one in statements if one[0] is not _INSERT]
+    return [one for one in statements if one[0] not in {_INSERT, _SESSION}]

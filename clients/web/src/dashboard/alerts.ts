@@ -1,7 +1,7 @@
 // Alerts and who has taken them. A card is made once for each alert and keeps what a person is typing, whatever comes
 // meanwhile. It must never take an alert by itself, nor hide one that nobody has taken.
 import { acknowledge, Refused } from "./api.js";
-import { byId, el, setAttribute, setText } from "./dom.js";
+import { byId, el, setAttribute, setText } from "../shared/dom.js";
 import { capital, clock, count, span, words } from "./format.js";
 import { callAddress } from "./row.js";
 import { isWall } from "./settings.js";

@@ -1,7 +1,7 @@
 // What one sees from across the room: how many calls, how many alerts, and how the callers sound now. Each emotion's
 // figure is a button that filters the list. It must never count a verdict that the model calls uncertain as an emotion.
-import { byId, el, setAttribute, setText } from "./dom.js";
-import { glyph, look, ORDER } from "./emotions.js";
+import { byId, el, setAttribute, setText } from "../shared/dom.js";
+import { glyph, look, ORDER } from "../shared/emotions.js";
 import { span } from "./format.js";
 import { latest, type State } from "./state.js";
 

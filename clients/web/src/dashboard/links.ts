@@ -1,6 +1,6 @@
 // Says whether what is shown is live: the dashboard's server there, the broker there, a server online; and since when
 // not. It must never leave old figures looking like live ones.
-import { byId, el, setAttribute, setText } from "./dom.js";
+import { byId, el, setAttribute, setText } from "../shared/dom.js";
 import { clock, span } from "./format.js";
 import type { BrokerState, ServerNode } from "./wire.js";
 
@@ -26,7 +26,8 @@ export class Links {
 
   broker(state: BrokerState): void {
     const why = state.reason ? ` (${state.reason})` : "";
-    this.set("broker", state.connected ? "" : `The dashboard's server has no connection to the broker${why}.`);
+    const words = state.connected ? "" : `The dashboard's server has no connection to the broker${why}.`;
+    this.set("broker", words, true, Date.parse(state.since) || this.now());
   }
 
   nodes(nodes: Iterable<ServerNode>): void {

@@ -1,6 +1,6 @@
 // What a person has chosen on this machine: colours, sound, single keys, name. It must never keep a token or anything
 // of a call; a browser that forbids storage forgets the choices, and that is all.
-import { byId, setAttribute, setText } from "./dom.js";
+import { byId, setAttribute, setText } from "../shared/dom.js";
 
 type Name = "theme" | "sound" | "keys" | "name";
 

@@ -1,5 +1,5 @@
 // A short sound at a new critical alert: off until a person switches it on, here. It must never play anything else.
-import { byId, setAttribute, setText } from "./dom.js";
+import { byId, setAttribute, setText } from "../shared/dom.js";
 import { remember, remembered } from "./settings.js";
 
 let context: AudioContext | null = null;

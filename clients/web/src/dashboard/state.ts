@@ -1,6 +1,6 @@
 // What is known now, and in which order it is shown. Pure: no element, no clock. Calls, alerts and nodes are values
 // that are replaced whole, so what is worked out of one is kept beside it and never goes stale.
-import { inWords, isNegative } from "./emotions.js";
+import { inWords, isNegative } from "../shared/emotions.js";
 import type { Alert, BrokerState, Call, Party, Pushed, ServerNode, Snapshot, Today, Verdict } from "./wire.js";
 
 export type Order = "urgent" | "newest" | "longest";
@@ -75,7 +75,7 @@ export class State {
   readonly alerts = new Map<string, Alert>();
   readonly nodes = new Map<string, ServerNode>();
   today: Today | null = null;
-  broker: BrokerState = { connected: true, reason: "" };
+  broker: BrokerState = { connected: true, reason: "", since: "" };
 
   replace(snapshot: Snapshot): void {
     this.calls.clear();

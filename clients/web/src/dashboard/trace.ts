@@ -1,7 +1,7 @@
 // A party's emotion over time in one line: a glyph for each utterance, the newest on the right, under it how sure the
 // model was. Elements are made once and filled anew. It must never draw a party that is not analysed.
-import { safe } from "./emotions.js";
-import { setAttribute, svg } from "./dom.js";
+import { safe } from "../shared/emotions.js";
+import { setAttribute, svg } from "../shared/dom.js";
 import type { TracePoint } from "./wire.js";
 
 const SLOTS = 24;

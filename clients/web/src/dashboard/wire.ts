@@ -88,6 +88,7 @@ export interface ServerNode {
 export interface BrokerState {
   readonly connected: boolean;
   readonly reason: string;
+  readonly since: string;
 }
 
 export interface Snapshot {

@@ -1,5 +1,7 @@
 // What the page shows of a call: levels, clock, verdicts. It must never name an emotion that no event carries, nor show
 // an uncertain one as if it were sure.
+import { byId as element } from "../shared/dom.js";
+import { defineGlyphs, Glyph, glyph } from "../shared/emotions.js";
 import type { Levels, Stopped, TapEvent, TapState } from "../tap/index.js";
 
 const QUIETEST_DBFS = -60;
@@ -16,12 +18,6 @@ const STATES: Readonly<Record<TapState, string>> = {
   withdrawn: "Objected: analysis has ended",
   failed: "Failed",
 };
-
-export function element<T extends HTMLElement = HTMLElement>(id: string): T {
-  const found = document.getElementById(id);
-  if (!found) throw new Error(`the page has no #${id}`);
-  return found as T;
-}
 
 export function showState(state: TapState): void {
   const shown = element("state");
@@ -64,7 +60,13 @@ export class Meters {
 /** The list of utterances, the latest on top, and the latest in large. */
 export class Verdicts {
   readonly #list = element("verdicts");
+  readonly #glyph = new Glyph();
   #going: HTMLElement | null = null;
+
+  constructor() {
+    defineGlyphs();
+    element("now-glyph").append(this.#glyph.element);
+  }
 
   clear(): void {
     this.#list.replaceChildren();
@@ -93,6 +95,7 @@ export class Verdicts {
     const now = element("now");
     now.dataset["emotion"] = event ? event.data.emotion.top : "none";
     now.classList.toggle("uncertain", event?.data.emotion.uncertain ?? false);
+    this.#glyph.show(event?.data.emotion.top ?? null, event?.data.emotion.uncertain);
     element("summary").textContent = "";
     if (!event) {
       element("now-emotion").textContent = "Nobody has spoken yet";
@@ -119,12 +122,11 @@ function rowOf(event: TapEvent, isPartial: boolean): HTMLElement {
   fill.style.width = percent(emotion.confidence).replace(" ", "");
   bar.append(fill);
   const word = emotion.uncertain ? `uncertain, perhaps ${emotion.top}` : emotion.top;
-  const badge = part("badge", emotion.uncertain ? "?" : emotion.top.charAt(0).toUpperCase());
-  for (const drawn of [badge, bar]) drawn.setAttribute("aria-hidden", "true");
+  bar.setAttribute("aria-hidden", "true");
   row.append(
     part("time", clock(utterance.start_ms)),
     part("role", speaker.role),
-    badge,
+    glyph(emotion.top, emotion.uncertain),
     part("word", isPartial ? `${word} …` : word),
     bar,
     part("percent", percent(emotion.confidence)),

@@ -1,4 +1,4 @@
-// When to connect again. Pure: time and chance come in.
+// When to connect again. It must never read a clock: time comes in.
 
 /** Close codes after which another try makes sense at once, from the start: draining, restarting, full. */
 const TRY_AGAIN = new Set([1001, 1012, 1013]);
@@ -34,4 +34,36 @@ export function isWorthAnother(closed: Closed, everReady: boolean): boolean {
 export function delayS(failures: number, chance: number): number {
   const longest = Math.min(LONGEST_S, 0.5 * 2 ** (failures - 1));
   return longest * (0.5 + chance / 2);
+}
+
+/** The tries of one tap, on the call's media clock. */
+export class Tries {
+  #failures = 0;
+  #nextAtS: number | null = null;
+
+  /** Whether there is no connection and the next try is still to come. */
+  get areWaiting(): boolean {
+    return this.#nextAtS !== null;
+  }
+
+  /** Whether the next try is due. */
+  areDue(nowS: number): boolean {
+    return this.#nextAtS !== null && nowS >= this.#nextAtS;
+  }
+
+  /** A connection is gone, or was not made. */
+  failed(nowS: number): void {
+    this.#failures += 1;
+    this.#nextAtS = nowS + delayS(this.#failures, Math.random());
+  }
+
+  /** A try begins, or no more are wanted. */
+  begun(): void {
+    this.#nextAtS = null;
+  }
+
+  /** The server has accepted the call. */
+  succeeded(): void {
+    this.#failures = 0;
+  }
 }

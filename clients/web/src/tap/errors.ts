@@ -17,6 +17,12 @@ export class TapError extends Error {
   }
 }
 
+/** The server's `error` message. */
+interface Said {
+  readonly code: string;
+  readonly message: string;
+}
+
 /** Browsers let a subprotocol have these characters only (RFC 6455, section 4.1; RFC 9110, section 5.6.2). */
 const TOKEN = /^[A-Za-z0-9!#$%&'*+\-.^_`|~]*$/;
 
@@ -94,4 +100,41 @@ export function insecure(): TapError {
     "browsers give microphone and AudioWorklet to pages by https, or from localhost, only; this page came by " +
       `${location.protocol}//${location.host}`,
   );
+}
+
+/** What the server gave as its reason to end a call for good, where it said anything. */
+export function refused(error: Said | null, code: number, everReady: boolean): TapError | null {
+  if (error) return new TapError(error.code, `the server refused: ${error.message}`);
+  return everReady ? new TapError("closed", `the server closed the connection with ${code}; its log says why`) : null;
+}
+
+/** The connection is gone and another will be tried. */
+export function lost(error: Said | null, code: number): TapError {
+  const why = error ? `the server says: ${error.message}` : `it closed with ${code}`;
+  return new TapError(error?.code ?? "lost", `the connection to the server is gone (${why}); trying again`, false);
+}
+
+export function blocked(url: URL, problem: unknown): TapError {
+  return new TapError("blocked", `the browser does not let this page connect to ${url.host}: ${String(problem)}`);
+}
+
+export function suspended(): TapError {
+  return new TapError(
+    "suspended",
+    "the browser holds this page's audio back until somebody clicks on it or presses a key",
+    false,
+  );
+}
+
+/** @param whose `customer's` or `agent's`. */
+export function trackEnded(whose: string): TapError {
+  return new TapError(
+    "track_ended",
+    `the ${whose} audio track has ended (unplugged, or closed by the softphone); silence is sent until another is given`,
+    false,
+  );
+}
+
+export function audioFailed(problem: unknown): TapError {
+  return new TapError("audio_failed", `the browser's audio cannot be tapped: ${String(problem)}`);
 }

@@ -1,6 +1,8 @@
 // Both sides of a call from a softphone in the browser to Emotion Streamer, and its events back. See docs/softphone.md.
-export { tapCall, TapError } from "./tap.js";
-export type { Levels, Stopped, Tap, TapOptions, TapState } from "./tap.js";
+export { tapCall } from "./tap.js";
+export type { Tap } from "./tap.js";
+export { TapError } from "./errors.js";
+export type { Levels, Stopped, TapOptions, TapState } from "./options.js";
 export type { Ready } from "./line.js";
 export type { Role, TapEvent } from "./events.js";
 export { openMicrophone } from "./microphone.js";

@@ -2,7 +2,8 @@
 // https://jssip.net/documentation/api/session/
 // It must never need JsSIP: what a session looks like stands here, and a test holds it against the package.
 import { FollowedPeer, connectionOf, type PeerOptions, type TappedPeer } from "./peer.js";
-import type { Stopped, Tap } from "./tap.js";
+import type { Stopped } from "./options.js";
+import type { Tap } from "./tap.js";
 
 /** What is used of `RTCSession`. */
 export interface JsSipSession {

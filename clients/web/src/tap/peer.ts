@@ -2,7 +2,9 @@
 //
 // New tracks and hold show in the negotiation; a microphone that is changed with `replaceTrack` shows nowhere, so that is
 // looked for while audio runs. An ICE restart changes neither track nor tap. It must never change the connection.
-import { TapError, tapCall, type Stopped, type Tap, type TapOptions } from "./tap.js";
+import { TapError } from "./errors.js";
+import type { Stopped, TapOptions } from "./options.js";
+import { tapCall, type Tap } from "./tap.js";
 
 export interface PeerOptions extends Omit<TapOptions, "remoteStream" | "localStream"> {
   /** The tap, as soon as the other side's track is there. */

@@ -2,7 +2,8 @@
 // https://github.com/onsip/SIP.js/blob/main/docs/session-description-handler.md
 // It must never need SIP.js: what a session looks like stands here, and a test holds it against the package.
 import { FollowedPeer, connectionOf, type PeerOptions, type TappedPeer } from "./peer.js";
-import type { Stopped, Tap } from "./tap.js";
+import type { Stopped } from "./options.js";
+import type { Tap } from "./tap.js";
 
 /** What is used of `Inviter` and `Invitation`. */
 export interface SipJsSession {

@@ -1,34 +1,19 @@
 // One call's page: what was heard of it when, alerts, how good the audio was, who spoke for how long, and every figure
 // in a table. It must never name an emotion of a party that is not analysed.
+import { byId, el, setAttribute, setText } from "../shared/dom.js";
 import { Card } from "./alerts.js";
 import { callDetail, Refused } from "./api.js";
-import { byId, el, setAttribute, setText } from "./dom.js";
-import { glyph, look, ORDER } from "./emotions.js";
-import { capital, clock, count, duration, percent, position } from "./format.js";
-import { Timeline, verdictOf } from "./timeline.js";
-const CUTS = {
-    silence: "silence",
-    max_length: "longest length",
-    gap: "missing audio",
-    end_of_call: "end of call",
-};
-const REASONS = {
-    stop: "hung up",
-    disconnected: "connection lost",
-    idle: "nothing came any more",
-    draining: "server was stopped",
-    error: "an error",
-    withdrawn: "the person objected",
-    lost: "server was lost, no summary came",
-};
-const median = (numbers) => [...numbers].sort((a, b) => a - b)[Math.floor((numbers.length - 1) / 2)] ?? 0;
+import { chosenOf } from "./chosen.js";
+import { factsOf, statusOf } from "./facts.js";
+import { qualityOf, speakersOf } from "./speakers.js";
+import { Timeline } from "./timeline.js";
+import { Utterances } from "./utterances.js";
 export class CallPage {
     now;
     onTaken;
     onProblem;
     box = byId("call");
     cards = new Map();
-    rows = new Map();
     detail = null;
     asked = 0;
     waiting = false;
@@ -54,7 +39,6 @@ export class CallPage {
         this.detail = null;
         this.parts = null;
         this.cards.clear();
-        this.rows.clear();
         this.box.replaceChildren();
     }
     /** Something of this call has changed. */
@@ -114,12 +98,12 @@ export class CallPage {
             chosen,
             quality: el("dl", { class: "stats" }),
             speakers: el("div", { class: "table-box", role: "region", tabindex: 0, "aria-label": "Who spoke for how long" }),
-            head: el("tr"),
-            body: el("tbody"),
-            model: el("p", { class: "quiet" }),
+            table: new Utterances((id) => {
+                timeline.choose(id);
+            }),
             title: el("h1", { id: "call-title", class: "call-title" }),
         };
-        this.box.replaceChildren(back(), el("div", { class: "call-head" }, parts.title, parts.status), parts.facts, parts.alerts, el("h2", {}, "On the call's clock"), el("p", { class: "quiet" }, "Wide as it lasted, high as the model was sure; hatched where it was not. Arrow keys go from one to the next."), timeline.element, chosen, el("div", { class: "pair" }, el("section", { class: "panel" }, el("h2", {}, "Who spoke"), parts.speakers), el("section", { class: "panel" }, el("h2", {}, "Audio of the verdicts"), parts.quality)), el("h2", {}, "Every utterance"), parts.model, el("div", { class: "table-box", role: "region", tabindex: 0, "aria-label": "Every utterance" }, el("table", { class: "utterances" }, el("thead", {}, parts.head), parts.body)));
+        this.box.replaceChildren(back(), el("div", { class: "call-head" }, parts.title, parts.status), parts.facts, parts.alerts, el("h2", {}, "On the call's clock"), el("p", { class: "quiet" }, "Wide as it lasted, high as the model was sure; hatched where it was not. Arrow keys go from one to the next."), timeline.element, chosen, el("div", { class: "pair" }, el("section", { class: "panel" }, el("h2", {}, "Who spoke"), parts.speakers), el("section", { class: "panel" }, el("h2", {}, "Audio of the verdicts"), parts.quality)), el("h2", {}, "Every utterance"), parts.table.model, parts.table.element);
         return parts;
     }
     show(detail) {
@@ -145,116 +129,8 @@ export class CallPage {
             parts.chosen.replaceChildren(...(last ? chosenOf(last) : [el("p", { class: "quiet" }, "Nothing has been said yet.")]));
         parts.quality.replaceChildren(...qualityOf(utterances));
         parts.speakers.replaceChildren(speakersOf(detail));
-        setText(parts.model, modelsOf(utterances));
-        this.fill(utterances);
+        parts.table.show(utterances);
         this.tick();
-    }
-    fill(utterances) {
-        const { parts } = this;
-        if (!parts)
-            return;
-        const named = ORDER.filter((emotion) => utterances.some((row) => emotion in row.scores));
-        const state = named.join();
-        if (parts.head.dataset["state"] !== state) {
-            parts.head.dataset["state"] = state;
-            parts.head.replaceChildren(...headOf(named));
-            parts.body.replaceChildren();
-            this.rows.clear();
-        }
-        utterances.forEach((row, index) => {
-            let line = this.rows.get(row.id);
-            if (!line) {
-                line = lineOf(row, named, () => {
-                    parts.timeline.choose(row.id);
-                });
-                this.rows.set(row.id, line);
-            }
-            if (parts.body.children[index] !== line)
-                parts.body.insertBefore(line, parts.body.children[index] ?? null);
-        });
     }
 }
 const back = () => el("a", { class: "back", href: "#/" }, "← All calls");
-function statusOf(call, now) {
-    if (call.status === "live")
-        return `live ${duration(now - (Date.parse(call.started) || now))}`;
-    const reason = REASONS[call.ended_reason] ?? call.ended_reason;
-    return `ended${call.ended ? ` ${clock(call.ended)}` : ""} after ${duration(call.duration_ms)}${reason ? `: ${reason}` : ""}`;
-}
-function factsOf(call) {
-    const others = call.roles.filter((role) => !call.analysed.includes(role));
-    const facts = [
-        `Began ${clock(call.started)}`,
-        call.dialect,
-        ...(call.tenant === "default" ? [] : [`tenant ${call.tenant}`]),
-        ...Object.entries(call.labels).map(([name, value]) => `${name}: ${value}`),
-        call.analysed.length ? `${call.analysed.map(capital).join(", ")} analysed` : "Nobody analysed",
-        ...others.map((role) => `${capital(role)} not analysed`),
-        call.notice ? "Notice given" : "No notice recorded",
-    ];
-    if (call.lawful_basis)
-        facts.push(`Lawful basis stated: ${call.lawful_basis}`);
-    return facts;
-}
-function chosenOf(row) {
-    const scores = Object.entries(row.scores).sort(([, a], [, b]) => b - a);
-    return [
-        el("div", { class: "chosen-head" }, glyph(row.emotion, row.uncertain, "glyph big"), el("div", {}, el("p", { class: "chosen-word" }, capital(verdictOf(row))), el("p", { class: "quiet" }, `${capital(row.role)} · ${position(row.start_ms)} to ${position(row.end_ms)} · ${clock(row.time)} · ` +
-            `SNR\u00a0${row.quality.snr_db.toFixed(0)}\u00a0dB`))),
-        el("ul", { class: "scores" }, ...scores.map(([emotion, score]) => {
-            const bar = el("meter", { min: 0, max: 1, value: score, "aria-label": `${look(emotion).word} ${percent(score)}` });
-            return el("li", {}, glyph(emotion), el("span", {}, look(emotion).word), bar, el("span", { class: "num" }, percent(score)));
-        })),
-    ];
-}
-function stat(name, value, more = "") {
-    return el("div", {}, el("dt", {}, name), el("dd", {}, value, more && el("small", {}, ` ${more}`)));
-}
-function qualityOf(rows) {
-    if (!rows.length)
-        return [stat("Utterances", "none yet")];
-    const snr = rows.map((row) => row.quality.snr_db);
-    const clipped = Math.max(...rows.map((row) => row.quality.clipped));
-    const lost = rows.reduce((sum, row) => sum + row.quality.lost_ms, 0);
-    const unsure = rows.filter((row) => row.uncertain).length;
-    return [
-        stat("Speech over noise", `${median(snr).toFixed(0)} dB`, `median; lowest ${Math.min(...snr).toFixed(0)} dB`),
-        stat("Clipped", `${(clipped * 100).toFixed(1)} %`, "of samples, in the worst utterance"),
-        stat("Lost audio", `${(lost / 1000).toFixed(2)} s`, "never arrived, heard as silence"),
-        stat("Uncertain", `${unsure} of ${rows.length}`, "verdicts the model does not stand by"),
-    ];
-}
-function speakersOf({ call, summary, utterances }) {
-    if (!summary) {
-        const spoken = utterances.reduce((sum, row) => sum + row.speech_ms, 0);
-        return el("div", {}, el("p", {}, `${count(utterances.length, "utterance")}, ${duration(spoken)} of speech so far.`), el("p", { class: "quiet" }, call.status === "live" ? "Talk time, silence and overlap come with the end of the call." : "No summary came."));
-    }
-    const { speakers } = summary;
-    const line = (name, of) => el("tr", {}, el("th", { scope: "row" }, name), ...speakers.map((speaker) => el("td", {}, of(speaker))));
-    return el("table", {}, el("thead", {}, el("tr", {}, el("td"), ...speakers.map((speaker) => el("th", { scope: "col" }, capital(speaker.role))))), el("tbody", {}, line("Talk", (of) => duration(of.talk_ms)), line("Silence", (of) => duration(of.silence_ms)), line("Loudness", (of) => (of.loudness_dbfs === null ? "–" : `${of.loudness_dbfs.toFixed(0)} dBFS`)), line("Syllables", (of) => (of.syllables_per_s === null ? "–" : `${of.syllables_per_s.toFixed(1)} /s`)), line("Lost audio", (of) => `${(of.lost_ms / 1000).toFixed(2)} s`), line("Emotion", (of) => (of.analysed ? `${of.utterances} judged` : "not analysed")), el("tr", {}, el("th", { scope: "row" }, "Both at once"), el("td", { colspan: speakers.length }, duration(summary.overlap_ms)))));
-}
-function modelsOf(rows) {
-    const models = [...new Set(rows.map((row) => row.model))];
-    const from = models.length ? `Estimates of the model ${models.join(", ")}` : "Estimates of a model";
-    return `${from}, from the sound of the voice alone. Figures are probabilities in %.`;
-}
-function headOf(named) {
-    const head = (name, className = "") => el("th", { scope: "col", class: className || null }, name);
-    return [
-        head("Party"),
-        head("No.", "num"),
-        head("From – to"),
-        head("Verdict"),
-        ...named.map((emotion) => head(capital(look(emotion).word), "num")),
-        head("SNR", "num"),
-        head("Clipped", "num"),
-        head("Lost", "num"),
-        head("Ended by"),
-    ];
-}
-function lineOf(row, named, choose) {
-    const number = (text) => el("td", { class: "num" }, text);
-    const where = el("button", { type: "button", class: "plain" }, `${position(row.start_ms)} – ${position(row.end_ms)}`);
-    where.addEventListener("click", choose);
-    return el("tr", { class: row.uncertain ? "unsure" : null }, el("td", {}, capital(row.role)), number(String(row.n)), el("td", {}, where), el("td", { class: "verdict" }, glyph(row.emotion, row.uncertain), el("span", {}, verdictOf(row))), ...named.map((emotion) => number(String(Math.round((row.scores[emotion] ?? 0) * 100)))), number(`${row.quality.snr_db.toFixed(0)} dB`), number(`${(row.quality.clipped * 100).toFixed(1)} %`), number(`${row.quality.lost_ms} ms`), el("td", {}, CUTS[row.cut] ?? row.cut));
-}

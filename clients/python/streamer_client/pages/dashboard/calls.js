@@ -1,6 +1,6 @@
 // The list of calls. However many there are, only those in sight are elements; the order is worked out once a second at
 // most and held while a person is in the list, so that nothing jumps away under a finger. It must never lose the focus.
-import { batched, byId, el, setAttribute, setText } from "./dom.js";
+import { batched, byId, el, setAttribute, setText } from "../shared/dom.js";
 import { count } from "./format.js";
 import { Row } from "./row.js";
 import { isWall } from "./settings.js";

@@ -1,5 +1,5 @@
 // Single keys and their list. They work outside of fields and dialogs only, and can be switched off (WCAG 2.1.4).
-import { byId, el } from "./dom.js";
+import { byId, el } from "../shared/dom.js";
 import { remember, remembered } from "./settings.js";
 const shown = (key) => ({ Escape: "Esc" })[key] ?? (key.length === 1 ? key.toUpperCase() : key);
 function isTyping(target) {

@@ -1,7 +1,7 @@
 // One call as a line of the list: who, for how long, each party's emotion over time and now. Made once, then only what
 // differs is touched. It must never show an emotion of a party that is not analysed.
-import { el, setAttribute, setText } from "./dom.js";
-import { Glyph, inWords } from "./emotions.js";
+import { el, setAttribute, setText } from "../shared/dom.js";
+import { Glyph, inWords } from "../shared/emotions.js";
 import { capital, duration } from "./format.js";
 import { Trace } from "./trace.js";
 const SEVERITY = ["critical", "warning", "info"];

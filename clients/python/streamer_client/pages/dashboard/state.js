@@ -1,6 +1,6 @@
 // What is known now, and in which order it is shown. Pure: no element, no clock. Calls, alerts and nodes are values
 // that are replaced whole, so what is worked out of one is kept beside it and never goes stale.
-import { inWords, isNegative } from "./emotions.js";
+import { inWords, isNegative } from "../shared/emotions.js";
 const LATELY = 5;
 const SEVERITIES = ["critical", "warning", "info"];
 export const keyOf = (tenant, id) => `${tenant}/${id}`;
@@ -60,7 +60,7 @@ export class State {
     alerts = new Map();
     nodes = new Map();
     today = null;
-    broker = { connected: true, reason: "" };
+    broker = { connected: true, reason: "", since: "" };
     replace(snapshot) {
         this.calls.clear();
         this.alerts.clear();

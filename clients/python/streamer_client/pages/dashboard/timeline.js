@@ -1,8 +1,8 @@
 // A call's utterances on its media clock: a block for each, as wide as it lasted and as high as the model was sure,
 // hatched where it was not; alerts stand above what they rest on. Blocks are kept, so that focus survives what comes.
 // It must never draw a block for a party that is not analysed.
-import { el, setAttribute, svg } from "./dom.js";
-import { glyphAt, inWords, safe } from "./emotions.js";
+import { el, setAttribute, svg } from "../shared/dom.js";
+import { glyphAt, inWords, safe } from "../shared/emotions.js";
 import { capital, duration, position, words } from "./format.js";
 import { notAnalysed } from "./row.js";
 const LANE = 96;

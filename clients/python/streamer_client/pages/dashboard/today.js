@@ -1,7 +1,7 @@
 // The day's overview: calls, utterances by emotion, alerts for each hour, time to acknowledgement; as pictures and as a
 // table. It must never show a figure that the server did not count.
-import { byId, el, setAttribute, svg } from "./dom.js";
-import { glyph, look, ORDER } from "./emotions.js";
+import { byId, el, setAttribute, svg } from "../shared/dom.js";
+import { glyph, look, ORDER } from "../shared/emotions.js";
 import { capital, clock, span } from "./format.js";
 const SEVERITIES = ["critical", "warning", "info"];
 const CHART = { width: 600, height: 150, foot: 22, head: 14 };

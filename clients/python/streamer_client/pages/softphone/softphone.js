@@ -1,8 +1,9 @@
 // A softphone to try the tap with: buttons and fields to one call at a time. All that is streamed goes through `../tap`.
 // It must never talk to any host but the server that stands in its field, nor keep a key.
+import { byId as element } from "../shared/dom.js";
 import { TapError, openMicrophone, tapCall, tapPeer } from "../tap/index.js";
 import { callFrom } from "./call.js";
-import { Meters, Verdicts, clock, element, showError, showState } from "./view.js";
+import { Meters, Verdicts, clock, showError, showState } from "./view.js";
 const REMEMBERED = "emotion-streamer.server";
 const IN_CALL = ["mute", "hold", "withdraw", "stop"];
 const url = element("url");

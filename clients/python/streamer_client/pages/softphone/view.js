@@ -1,3 +1,7 @@
+// What the page shows of a call: levels, clock, verdicts. It must never name an emotion that no event carries, nor show
+// an uncertain one as if it were sure.
+import { byId as element } from "../shared/dom.js";
+import { defineGlyphs, Glyph, glyph } from "../shared/emotions.js";
 const QUIETEST_DBFS = -60;
 const LOUD_DBFS = -3;
 const MOST_ROWS = 200;
@@ -11,12 +15,6 @@ const STATES = {
     withdrawn: "Objected: analysis has ended",
     failed: "Failed",
 };
-export function element(id) {
-    const found = document.getElementById(id);
-    if (!found)
-        throw new Error(`the page has no #${id}`);
-    return found;
-}
 export function showState(state) {
     const shown = element("state");
     shown.dataset["state"] = state;
@@ -55,7 +53,12 @@ export class Meters {
 /** The list of utterances, the latest on top, and the latest in large. */
 export class Verdicts {
     #list = element("verdicts");
+    #glyph = new Glyph();
     #going = null;
+    constructor() {
+        defineGlyphs();
+        element("now-glyph").append(this.#glyph.element);
+    }
     clear() {
         this.#list.replaceChildren();
         this.#going = null;
@@ -83,6 +86,7 @@ export class Verdicts {
         const now = element("now");
         now.dataset["emotion"] = event ? event.data.emotion.top : "none";
         now.classList.toggle("uncertain", event?.data.emotion.uncertain ?? false);
+        this.#glyph.show(event?.data.emotion.top ?? null, event?.data.emotion.uncertain);
         element("summary").textContent = "";
         if (!event) {
             element("now-emotion").textContent = "Nobody has spoken yet";
@@ -108,10 +112,8 @@ function rowOf(event, isPartial) {
     fill.style.width = percent(emotion.confidence).replace(" ", "");
     bar.append(fill);
     const word = emotion.uncertain ? `uncertain, perhaps ${emotion.top}` : emotion.top;
-    const badge = part("badge", emotion.uncertain ? "?" : emotion.top.charAt(0).toUpperCase());
-    for (const drawn of [badge, bar])
-        drawn.setAttribute("aria-hidden", "true");
-    row.append(part("time", clock(utterance.start_ms)), part("role", speaker.role), badge, part("word", isPartial ? `${word} …` : word), bar, part("percent", percent(emotion.confidence)));
+    bar.setAttribute("aria-hidden", "true");
+    row.append(part("time", clock(utterance.start_ms)), part("role", speaker.role), glyph(emotion.top, emotion.uncertain), part("word", isPartial ? `${word} …` : word), bar, part("percent", percent(emotion.confidence)));
     return row;
 }
 function part(name, text) {

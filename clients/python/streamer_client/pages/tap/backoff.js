@@ -1,4 +1,4 @@
-// When to connect again. Pure: time and chance come in.
+// When to connect again. It must never read a clock: time comes in.
 /** Close codes after which another try makes sense at once, from the start: draining, restarting, full. */
 const TRY_AGAIN = new Set([1001, 1012, 1013]);
 /** What the server says of a stream that was silent too long; audio that comes again may open a new one. */
@@ -28,4 +28,30 @@ export function isWorthAnother(closed, everReady) {
 export function delayS(failures, chance) {
     const longest = Math.min(LONGEST_S, 0.5 * 2 ** (failures - 1));
     return longest * (0.5 + chance / 2);
+}
+/** The tries of one tap, on the call's media clock. */
+export class Tries {
+    #failures = 0;
+    #nextAtS = null;
+    /** Whether there is no connection and the next try is still to come. */
+    get areWaiting() {
+        return this.#nextAtS !== null;
+    }
+    /** Whether the next try is due. */
+    areDue(nowS) {
+        return this.#nextAtS !== null && nowS >= this.#nextAtS;
+    }
+    /** A connection is gone, or was not made. */
+    failed(nowS) {
+        this.#failures += 1;
+        this.#nextAtS = nowS + delayS(this.#failures, Math.random());
+    }
+    /** A try begins, or no more are wanted. */
+    begun() {
+        this.#nextAtS = null;
+    }
+    /** The server has accepted the call. */
+    succeeded() {
+        this.#failures = 0;
+    }
 }

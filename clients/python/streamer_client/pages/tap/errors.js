@@ -73,3 +73,27 @@ export function insecure() {
     return new TapError("insecure_page", "browsers give microphone and AudioWorklet to pages by https, or from localhost, only; this page came by " +
         `${location.protocol}//${location.host}`);
 }
+/** What the server gave as its reason to end a call for good, where it said anything. */
+export function refused(error, code, everReady) {
+    if (error)
+        return new TapError(error.code, `the server refused: ${error.message}`);
+    return everReady ? new TapError("closed", `the server closed the connection with ${code}; its log says why`) : null;
+}
+/** The connection is gone and another will be tried. */
+export function lost(error, code) {
+    const why = error ? `the server says: ${error.message}` : `it closed with ${code}`;
+    return new TapError(error?.code ?? "lost", `the connection to the server is gone (${why}); trying again`, false);
+}
+export function blocked(url, problem) {
+    return new TapError("blocked", `the browser does not let this page connect to ${url.host}: ${String(problem)}`);
+}
+export function suspended() {
+    return new TapError("suspended", "the browser holds this page's audio back until somebody clicks on it or presses a key", false);
+}
+/** @param whose `customer's` or `agent's`. */
+export function trackEnded(whose) {
+    return new TapError("track_ended", `the ${whose} audio track has ended (unplugged, or closed by the softphone); silence is sent until another is given`, false);
+}
+export function audioFailed(problem) {
+    return new TapError("audio_failed", `the browser's audio cannot be tapped: ${String(problem)}`);
+}

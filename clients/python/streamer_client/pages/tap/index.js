@@ -1,5 +1,6 @@
 // Both sides of a call from a softphone in the browser to Emotion Streamer, and its events back. See docs/softphone.md.
-export { tapCall, TapError } from "./tap.js";
+export { tapCall } from "./tap.js";
+export { TapError } from "./errors.js";
 export { openMicrophone } from "./microphone.js";
 export { tapPeer } from "./peer.js";
 export { tapSipJs } from "./sipjs.js";

@@ -2,7 +2,8 @@
 //
 // New tracks and hold show in the negotiation; a microphone that is changed with `replaceTrack` shows nowhere, so that is
 // looked for while audio runs. An ICE restart changes neither track nor tap. It must never change the connection.
-import { TapError, tapCall } from "./tap.js";
+import { TapError } from "./errors.js";
+import { tapCall } from "./tap.js";
 /** Levels come 25 times a second; a changed microphone may wait that long. */
 const LOOK_EVERY = 10;
 /**

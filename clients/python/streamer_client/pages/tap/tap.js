@@ -8,20 +8,13 @@
 //                          │ connection lost               ready again: live or held
 //                          └──────────> reconnecting ─────────┘
 // any of them: stop ──> stopping ──> ended;  withdraw ──> stopping ──> withdrawn;  refused for good ──> failed
-import { delayS, isWorthAnother } from "./backoff.js";
-import { MediaClock } from "./clock.js";
+import { isWorthAnother, Tries } from "./backoff.js";
 import { AGENT, CUSTOMER, Ears } from "./ears.js";
-import { TapError, checkToken, checkedUrl, unreachable } from "./errors.js";
+import { TapError, audioFailed, blocked, checkToken, checkedUrl, lost, refused, suspended, trackEnded, unreachable, } from "./errors.js";
+import { Farewell } from "./farewell.js";
+import { levelsOf } from "./levels.js";
 import { Line } from "./line.js";
-export { TapError } from "./errors.js";
-/** Audio that may wait for a connection that is being made. */
-const MOST_WAITING_S = 2;
-/** Neither a word nor a byte taken for so long: the connection is dead, though the system does not know yet. */
-const DEAD_AFTER_S = 15;
-/** So long the server may take for its last verdicts. */
-const ENDED_WITHIN_MS = 30_000;
-const BYTES_PER_FRAME = 4;
-const QUIETEST_DBFS = -100;
+import { Outbox } from "./outbox.js";
 /** Tap a call; begins at once. Errors come to `onError` and reject `ready`. */
 export function tapCall(options) {
     return new Tap(options);
@@ -33,9 +26,8 @@ export class Tap {
     #url = null;
     #state = "connecting";
     #ears = null;
-    #clock = new MediaClock(1);
+    #outbox;
     #line = null;
-    #waiting = [];
     #pauses = new Set();
     /** Nothing more goes out, whatever comes. */
     #silent = false;
@@ -43,20 +35,17 @@ export class Tap {
     #streams;
     #sleptSinceMs = null;
     #everReady = false;
-    #failures = 0;
-    #tryAgainAtS = null;
-    #lastBufferedBytes = 0;
-    #lastMovedS = 0;
+    #tries = new Tries();
     #heard = 0;
     /** Of those, on the present connection: `ended` counts them, too. */
     #heardHere = 0;
-    #leftOut = 0;
     #endedTracks = new Set();
     #stopping = null;
-    #onEnded = null;
+    #farewell = new Farewell();
     #settleReady;
     constructor(options) {
         this.#options = options;
+        this.#outbox = new Outbox(options.mostBufferedS ?? 2);
         this.#noticed = options.notice ?? false;
         this.#streams = [options.remoteStream, options.localStream ?? null];
         this.ready = new Promise((resolve, reject) => (this.#settleReady = { resolve, reject }));
@@ -87,11 +76,11 @@ export class Tap {
     }
     /** Media time since the tap began, in ms: where `start_ms` of an utterance that begins now will lie. */
     get mediaMs() {
-        return (this.#clock.captured * 1000) / this.#clock.rateHz;
+        return this.#outbox.mediaMs;
     }
     /** Media time that was left out because the network did not take it, in ms. */
     get leftOutMs() {
-        return (this.#leftOut * 1000) / this.#clock.rateHz;
+        return this.#outbox.leftOutMs;
     }
     /**
      * Hold, secure entry: no audio leaves the browser until `resume`. The timeline goes on.
@@ -105,7 +94,7 @@ export class Tap {
         this.#pauses.add(why);
         if (wasPaused)
             return;
-        this.#waiting = [];
+        this.#outbox.clear();
         this.#line?.tell({ type: "pause" });
         if (this.#state === "live")
             this.#become("held");
@@ -180,7 +169,7 @@ export class Tap {
             return;
         }
         this.#ears = ears;
-        this.#clock = new MediaClock(ears.rateHz);
+        this.#outbox.begin(ears.rateHz);
         // Streams may have been replaced while audio was being opened.
         ears.hear(CUSTOMER, this.#streams[CUSTOMER]);
         ears.hear(AGENT, this.#streams[AGENT]);
@@ -189,17 +178,15 @@ export class Tap {
         this.#connect();
     }
     #connect() {
-        this.#tryAgainAtS = null;
-        this.#clock.forget();
-        this.#lastMovedS = this.#clock.nowS;
-        this.#lastBufferedBytes = 0;
+        this.#tries.begun();
+        this.#outbox.connecting();
         const { callId, labels = {}, token = "" } = this.#options;
         const start = { call_id: callId, sample_rate: this.sampleRate, labels, notice: this.#noticed };
         const noticed = this.#noticed;
         this.#heardHere = 0;
         const listener = {
             ready: (ready) => {
-                this.#failures = 0;
+                this.#tries.succeeded();
                 this.#everReady = true;
                 if (this.#noticed && !noticed)
                     this.#line?.tell({ type: "notice" });
@@ -209,73 +196,48 @@ export class Tap {
                 this.#settleReady.resolve(ready);
             },
             event: (event) => {
-                this.#lastMovedS = this.#clock.nowS;
+                this.#outbox.moved();
                 if (event.type === "emotion-streamer.utterance.v1") {
                     this.#heard += 1;
                     this.#heardHere += 1;
                 }
                 this.#options.onEvent(event);
             },
-            ended: (utterances) => this.#onEnded?.(utterances),
+            ended: (utterances) => this.#farewell.answered(utterances),
             closed: (closing) => this.#lost(closing),
         };
         try {
             this.#line = new Line(this.#url, token, start, listener);
         }
         catch (problem) {
-            this.#fail(new TapError("blocked", `the browser does not let this page connect to ${this.#url.host}: ${String(problem)}`));
+            this.#fail(blocked(this.#url, problem));
         }
     }
     /** One block of audio: the heartbeat of the tap. */
     #take(block) {
-        const begins = this.#clock.advance(block.frames);
-        this.#tellLevels(block);
+        const begins = this.#outbox.advance(block.frames);
+        this.#options.onLevels?.(levelsOf(block));
         if (!this.#isOver)
             this.#tellEndedTracks();
-        if (this.#tryAgainAtS !== null && this.#clock.nowS >= this.#tryAgainAtS)
+        if (this.#tries.areDue(this.#outbox.nowS))
             this.#connect();
         if (this.#isPaused || this.#silent)
             return;
         const line = this.#line;
         if (line?.isOpen) {
             this.#lookAfter(line); // before anything is sent: what has just been is always still there
-            if (this.#line !== line)
-                return;
-            for (const waiting of this.#waiting.splice(0))
-                this.#send(line, waiting);
-            this.#send(line, { block, begins });
+            if (this.#line === line)
+                this.#outbox.send(line, block, begins);
         }
         else {
-            this.#waiting.push({ block, begins });
-            const oldest = this.#clock.captured - MOST_WAITING_S * this.#clock.rateHz;
-            while (this.#waiting[0] && this.#waiting[0].begins < oldest)
-                this.#waiting.shift();
-            if (this.#tryAgainAtS === null && line)
+            this.#outbox.keep(block, begins);
+            if (!this.#tries.areWaiting && line)
                 this.#lookAfter(line);
         }
     }
-    #send(line, { block, begins }) {
-        const mostBytes = (this.#options.mostBufferedS ?? 2) * this.#clock.rateHz * BYTES_PER_FRAME;
-        if (line.bufferedBytes > mostBytes) {
-            this.#leftOut += block.frames;
-            return;
-        }
-        this.#tellGap(line, begins);
-        line.audio(block.pcm);
-        this.#clock.sent(block.frames);
-    }
-    #tellGap(line, begins) {
-        const duration_ms = this.#clock.gapBeforeMs(begins);
-        if (duration_ms)
-            line.tell({ type: "gap", duration_ms });
-    }
     /** Give up a connection that takes nothing and says nothing. */
     #lookAfter(line) {
-        const buffered = line.bufferedBytes;
-        if (line.isOpen && (buffered === 0 || buffered < this.#lastBufferedBytes))
-            this.#lastMovedS = this.#clock.nowS;
-        this.#lastBufferedBytes = buffered;
-        if (this.#clock.nowS - this.#lastMovedS < DEAD_AFTER_S)
+        if (!this.#outbox.isDead(line))
             return;
         const wasReady = line.isOpen;
         line.abandon();
@@ -284,46 +246,35 @@ export class Tap {
     #lost({ code, error }) {
         this.#line = null;
         if (this.#stopping) {
-            this.#onEnded?.(null);
+            this.#farewell.answered(null);
             return;
         }
         if (!isWorthAnother({ code, error: error?.code ?? null }, this.#everReady)) {
-            this.#fail(error
-                ? new TapError(error.code, `the server refused: ${error.message}`)
-                : this.#everReady
-                    ? new TapError("closed", `the server closed the connection with ${code}; its log says why`)
-                    : unreachable(this.#url, Boolean(this.#options.token), location.origin));
+            this.#fail(refused(error, code, this.#everReady) ?? unreachable(this.#url, Boolean(this.#options.token), location.origin));
             return;
         }
-        this.#failures += 1;
-        const waitS = delayS(this.#failures, Math.random());
-        this.#tryAgainAtS = this.#clock.nowS + waitS;
+        this.#tries.failed(this.#outbox.nowS);
         if (this.#everReady)
             this.#become("reconnecting");
-        const why = error ? `the server says: ${error.message}` : `it closed with ${code}`;
-        this.#report(new TapError(error?.code ?? "lost", `the connection to the server is gone (${why}); trying again`, false));
+        this.#report(lost(error, code));
     }
     #onRunning(running) {
         if (!running) {
             this.#sleptSinceMs = performance.now();
-            this.#report(new TapError("suspended", "the browser holds this page's audio back until somebody clicks on it or presses a key", false));
+            this.#report(suspended());
         }
         else if (this.#sleptSinceMs !== null) {
             const sleptMs = performance.now() - this.#sleptSinceMs;
             this.#sleptSinceMs = null;
-            this.#clock.advance(Math.round((sleptMs * this.#clock.rateHz) / 1000));
+            this.#outbox.slept(sleptMs);
         }
     }
     /** Said with the next block: a softphone that hangs up ends its tracks first, and stops the tap at once. */
     #tellEndedTracks() {
         for (const side of this.#endedTracks) {
             this.#endedTracks.delete(side);
-            const who = side === CUSTOMER ? "customer's" : "agent's";
-            this.#report(new TapError("track_ended", `the ${who} audio track has ended (unplugged, or closed by the softphone); silence is sent until another is given`, false));
+            this.#report(trackEnded(side === CUSTOMER ? "customer's" : "agent's"));
         }
-    }
-    #tellLevels({ squares, frames }) {
-        this.#options.onLevels?.({ customer: dbfs(squares[0], frames), agent: dbfs(squares[1], frames) });
     }
     async #stop(as) {
         await Promise.resolve(); // so that `#stopping` stands before anyone hears of it
@@ -341,32 +292,18 @@ export class Tap {
             else if (!this.#isPaused) {
                 await this.#ears?.flush(true);
                 this.#silent = true; // audio after `stop` would be an error
-                this.#tellGap(line, this.#clock.captured);
+                this.#outbox.close(line);
             }
-            ended = await this.#lastWord(line);
+            ended = await this.#farewell.say(line);
         }
         this.#line?.abandon();
         this.#line = null;
-        this.#tryAgainAtS = null;
+        this.#tries.begun();
         await this.#ears?.close();
         this.#become(as);
         this.#settleReady.reject(new TapError("stopped", "the tap was stopped before the server had accepted the call"));
         const here = ended ?? this.#heardHere;
         return { utterances: this.#heard - this.#heardHere + here, confirmed: ended !== null };
-    }
-    /** Say stop and wait for `ended`; null where it does not come. */
-    async #lastWord(line) {
-        if (!line.isOpen)
-            return null;
-        const ended = new Promise((resolve) => {
-            const late = setTimeout(resolve, ENDED_WITHIN_MS, null);
-            this.#onEnded = (utterances) => {
-                clearTimeout(late);
-                resolve(utterances);
-            };
-        });
-        line.tell({ type: "stop" });
-        return ended;
     }
     #onPageHide = (event) => {
         if (event.persisted)
@@ -379,9 +316,7 @@ export class Tap {
     #fail(problem) {
         if (this.#isOver)
             return;
-        const error = problem instanceof TapError
-            ? problem
-            : new TapError("audio_failed", `the browser's audio cannot be tapped: ${String(problem)}`);
+        const error = problem instanceof TapError ? problem : audioFailed(problem);
         removeEventListener("pagehide", this.#onPageHide);
         this.#line?.abandon();
         this.#line = null;
@@ -393,7 +328,4 @@ export class Tap {
     #report(error) {
         this.#options.onError?.(error);
     }
-}
-function dbfs(squares, frames) {
-    return Math.max(QUIETEST_DBFS, 10 * Math.log10(squares / frames + 1e-12));
 }

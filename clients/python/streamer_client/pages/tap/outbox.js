@@ -1,0 +1,98 @@
+// Audio on its way to the server: what waits for a connection, what is left out, what is told as gap, and whether anything
+// moves. Pure but for the line that it is given. It must never connect, nor keep more than a moment of audio.
+import { MediaClock } from "./clock.js";
+/** Audio that may wait for a connection that is being made. */
+const MOST_WAITING_S = 2;
+/** Neither a word nor a byte taken for so long: the connection is dead, though the system does not know yet. */
+const DEAD_AFTER_S = 15;
+const BYTES_PER_FRAME = 4;
+export class Outbox {
+    mostBufferedS;
+    #clock = new MediaClock(1);
+    #waiting = [];
+    #lastBufferedBytes = 0;
+    #lastMovedS = 0;
+    #leftOut = 0;
+    /** @param mostBufferedS Audio beyond this that the network does not take is left out. */
+    constructor(mostBufferedS) {
+        this.mostBufferedS = mostBufferedS;
+    }
+    /** Seconds since the call began. */
+    get nowS() {
+        return this.#clock.nowS;
+    }
+    /** Media time since the tap began, in ms. */
+    get mediaMs() {
+        return (this.#clock.captured * 1000) / this.#clock.rateHz;
+    }
+    /** Media time that was left out because the network did not take it, in ms. */
+    get leftOutMs() {
+        return (this.#leftOut * 1000) / this.#clock.rateHz;
+    }
+    /** Audio is open, with so many frames a second. */
+    begin(rateHz) {
+        this.#clock = new MediaClock(rateHz);
+    }
+    /** Take note of a block, or of time in which the browser gave none; return where it begins. */
+    advance(frames) {
+        return this.#clock.advance(frames);
+    }
+    /** The browser gave no audio for so long. */
+    slept(ms) {
+        this.#clock.advance(Math.round((ms * this.#clock.rateHz) / 1000));
+    }
+    /** A new connection: nothing waits in it, and it knows nothing of what went before. */
+    connecting() {
+        this.#clock.forget();
+        this.moved();
+        this.#lastBufferedBytes = 0;
+    }
+    /** The server has said something. */
+    moved() {
+        this.#lastMovedS = this.#clock.nowS;
+    }
+    /** Keep a block for the connection that is being made; the oldest go first. */
+    keep(block, begins) {
+        this.#waiting.push({ block, begins });
+        const oldest = this.#clock.captured - MOST_WAITING_S * this.#clock.rateHz;
+        while (this.#waiting[0] && this.#waiting[0].begins < oldest)
+            this.#waiting.shift();
+    }
+    /** Nothing that waits is to go out. */
+    clear() {
+        this.#waiting = [];
+    }
+    /** Send what waits, then this block. */
+    send(line, block, begins) {
+        for (const waiting of this.#waiting.splice(0))
+            this.#sendOne(line, waiting);
+        this.#sendOne(line, { block, begins });
+    }
+    /** Tell the server how long the call was: what is missing up to now. */
+    close(line) {
+        this.#tellGap(line, this.#clock.captured);
+    }
+    /** Whether this connection takes nothing and says nothing; to be asked with each block. */
+    isDead(line) {
+        const buffered = line.bufferedBytes;
+        if (line.isOpen && (buffered === 0 || buffered < this.#lastBufferedBytes))
+            this.moved();
+        this.#lastBufferedBytes = buffered;
+        return this.#clock.nowS - this.#lastMovedS >= DEAD_AFTER_S;
+    }
+    #sendOne(line, { block, begins }) {
+        const mostBytes = this.mostBufferedS * this.#clock.rateHz * BYTES_PER_FRAME;
+        if (line.bufferedBytes > mostBytes) {
+            this.#leftOut += block.frames;
+            return;
+        }
+        this.#tellGap(line, begins);
+        line.audio(block.pcm);
+        this.#clock.sent(block.frames);
+    }
+    #tellGap(line, begins) {
+        const duration_ms = this.#clock.gapBeforeMs(begins);
+        if (duration_ms)
+            line.tell({ type: "gap", duration_ms });
+    }
+}

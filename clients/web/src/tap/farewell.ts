@@ -1,0 +1,28 @@
+// The end of a call: `stop` is said, and the server's `ended` waited for. It must never wait forever.
+import type { Line } from "./line.js";
+
+/** So long the server may take for its last verdicts. */
+const ENDED_WITHIN_MS = 30_000;
+
+export class Farewell {
+  #onEnded: ((utterances: number | null) => void) | null = null;
+
+  /** Say stop and wait for `ended`: how many verdicts this connection had, or null where it does not come. */
+  async say(line: Line): Promise<number | null> {
+    if (!line.isOpen) return null;
+    const ended = new Promise<number | null>((resolve) => {
+      const late = setTimeout(resolve, ENDED_WITHIN_MS, null);
+      this.#onEnded = (utterances) => {
+        clearTimeout(late);
+        resolve(utterances);
+      };
+    });
+    line.tell({ type: "stop" });
+    return ended;
+  }
+
+  /** The server has said so, or (null) its connection is gone. */
+  answered(utterances: number | null): void {
+    this.#onEnded?.(utterances);
+  }
+}
