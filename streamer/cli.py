@@ -56,9 +56,17 @@ def _root(
     """Live telephone calls in, emotion events on MQTT out."""
 
 
+def _examples(*lines: str) -> str:
+    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])  # \b keeps the lines apart
+
+
 @app.command(
-    epilog="Examples:  streamer serve  |  streamer serve --config streamer.toml --mqtt mqtts://broker:8883"
-    "  |  STREAMER_MQTT_URL=mqtt://broker streamer serve --port 9000"
+    short_help="Take calls until SIGTERM or Ctrl-C.",
+    epilog=_examples(
+        "streamer serve",
+        "streamer serve --config streamer.toml --mqtt mqtts://broker:8883",
+        "STREAMER_MQTT_URL=mqtt://broker streamer serve --port 9000",
+    ),
 )
 def serve(
     config: ConfigOption = None,
@@ -99,7 +107,10 @@ def serve(
     _run(_serve(settings, load) if settings.server.workers == 1 else _supervise(settings, load))
 
 
-@app.command(epilog="Examples:  streamer demo  |  streamer demo --stay  |  streamer demo --speed max")
+@app.command(
+    short_help="Show the whole thing, in about a minute.",
+    epilog=_examples("streamer demo", "streamer demo --stay", "streamer demo --speed max"),
+)
 def demo(
     speed: Annotated[str, typer.Option(metavar="N|max", help="Times faster than life.")] = "1",
     stay: Annotated[
@@ -115,7 +126,8 @@ def demo(
 
 
 @app.command(
-    epilog="Examples:  streamer check  |  streamer check --config streamer.toml --print  |  streamer check --json"
+    short_help="Say what is wrong with the set-up, and what to do.",
+    epilog=_examples("streamer check", "streamer check --config streamer.toml --print", "streamer check --json"),
 )
 def check(
     config: ConfigOption = None,
@@ -143,8 +155,13 @@ def check(
 
 
 @app.command(
-    epilog="Examples:  streamer analyse call.wav  |  streamer analyse archive/ --report out/ --metadata calls.csv"
-    "  |  streamer analyse archive/ --report out/ --resume  |  streamer analyse 'archive/**/*.gsm' --json"
+    short_help="Analyse recordings, without server or broker.",
+    epilog=_examples(
+        "streamer analyse call.wav",
+        "streamer analyse archive/ --report out/ --metadata calls.csv",
+        "streamer analyse archive/ --report out/ --resume",
+        "streamer analyse 'archive/**/*.gsm' --json",
+    ),
 )
 def analyse(
     files: Annotated[
@@ -231,11 +248,7 @@ def analyse(
     analyse_recordings(wanted, _load(config, flags))
 
 
-app.command("replay")(client.replay_command)
-app.command("watch")(client.watch_command)
-app.command("alerts")(client.alerts_command)
-app.command("acknowledge")(client.acknowledge_command)
-app.command("dashboard")(client.dashboard_command)
+client.mount(app, "streamer", ("replay", "watch", "alerts", "acknowledge", "dashboard"))
 
 
 def _load(config: Path | None, flags: dict[str, object]) -> Settings:

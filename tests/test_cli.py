@@ -23,16 +23,20 @@ def streamer(*arguments: str, cwd: Path, **environment: str) -> subprocess.Compl
     )
 
 
-@pytest.mark.parametrize("command", ["serve", "demo", "check", "replay", "watch", "alerts"])
+@pytest.mark.parametrize(
+    "command", ["serve", "demo", "check", "analyse", "replay", "watch", "alerts", "acknowledge", "dashboard"]
+)
 def test_every_command_has_help_with_examples(command: str, tmp_path: Path) -> None:
     done = streamer(command, "--help", cwd=tmp_path)
     assert done.returncode == 0
-    assert "Example" in done.stdout
+    _, _, examples = done.stdout.partition("\n  Examples:\n")
+    assert f"    streamer {command}" in examples.splitlines()[0]  # one a line, to be pasted
 
 
 def test_without_a_command_there_is_help_and_the_version_is_told(tmp_path: Path) -> None:
     nothing = streamer(cwd=tmp_path)
     assert "serve" in nothing.stdout + nothing.stderr
+    assert "...\n" not in (nothing.stdout + nothing.stderr).partition("Commands:")[2]  # no summary is cut
     done = streamer("--version", cwd=tmp_path)
     assert done.returncode == 0
     assert done.stdout.startswith("streamer 0.")

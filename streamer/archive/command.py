@@ -29,7 +29,7 @@ from streamer_client.recordings.names import content_key, has_number, keyed, wit
 from streamer.archive.analysis import Analysed, Analyst, Job, tenant_salt
 from streamer.archive.journal import Journal, JournalError, Print, key
 from streamer.archive.pool import cores, run
-from streamer.archive.report import ReportError, write_report
+from streamer.archive.report import ReportError, make_folder, write_report
 from streamer.archive.results import CallResult, all_results, with_alerts
 from streamer.archive.throughput import Throughput
 from streamer.archive.ways import Ways
@@ -138,11 +138,12 @@ class _Run:
                 f"{folder} holds the results of an earlier run; go on with it by --resume, or choose another folder"
             )
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
         except OSError as problem:
             raise ReportError(f"cannot make the folder {folder}: {problem.strerror or problem}") from problem
         with Journal(path, self._ways) as journal:
-            prints, todo, changed, problems = {}, [], 0, []
+            gone = journal.gone()
+            prints, todo, changed, problems = {}, [], [], []
             for source, row in calls:
                 try:
                     prints[key(source)] = found = Print.of(source, row)
@@ -150,11 +151,14 @@ class _Run:
                     problems.append(f"cannot read {source.path}: {(problem.strerror or str(problem)).lower()}")
                     continue
                 done = journal.is_done(source, found)
-                changed += done is None
+                changed += [key(source)] * (done is None)
                 if not done:
                     todo.append((source, row))
-            self._told(len(calls) - len(todo) - len(problems), changed)
-            jobs = _named(todo, journal.names(), salt)
+            self._told(len(calls) - len(todo) - len(problems), len(changed), len(gone))
+            names = {files: name for files, name in journal.names().items() if files not in gone}
+            jobs = _named(todo, names, salt)
+            # What changed goes before the run: under corrected ids two may have changed names with one another.
+            journal.drop({*gone, *changed})
             try:
                 problems += self._through(
                     jobs,
@@ -175,11 +179,13 @@ class _Run:
         self._say(f"report of {count} call{'s' * (count != 1)}: {folder / 'index.html'}")
         return problems
 
-    def _told(self, done: int, changed: int) -> None:
+    def _told(self, done: int, changed: int, gone: int) -> None:
         if done:
             self._say(f"{done} recording{'s' * (done != 1)} done before and not analysed again")
         if changed:
             self._say(f"{changed} recording{'s' * (changed != 1)} changed since, or known otherwise: analysed again")
+        if gone:
+            self._say(f"{gone} recording{'s' * (gone != 1)} no longer there: taken out of the journal and the report")
 
     def _through(self, jobs: Sequence[Job], keep: Callable[[Job, Analysed], None], *, done_before: int) -> list[str]:
         """Analyse; keep and show each result as it comes; return what went wrong."""

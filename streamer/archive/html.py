@@ -16,6 +16,12 @@ from streamer_client.pretty import position
 
 from streamer.archive.looks import LOOKS, colours
 
+OURS: Final = (
+    '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+    '<meta name="generator" content="emotion-streamer analyse">'
+)
+"""How each page begins: tells our files from others."""
+
 _UNSAYABLE: Final = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(127, 160)), "\ufffd")
 """Control characters, which HTML does not allow."""
 
@@ -91,8 +97,7 @@ def page(title: str, body: Iterable[str]) -> str:
     """
     return "\n".join(
         [
-            "<!doctype html>",
-            '<html lang="en"><head><meta charset="utf-8">',
+            OURS,
             f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             '<meta name="referrer" content="no-referrer"><meta name="robots" content="noindex">',

@@ -1,8 +1,8 @@
 """A report in a folder: a page for each call, a first page, three tables, and every event.
 
 Made anew from the journal each time, in files that appear whole or not at all, so that a run that is killed while it
-writes leaves nothing half. One call is held in memory at a time. This file must never write outside its folder:
-what a call is called is not what its file is called.
+writes leaves nothing half. One call is held in memory at a time. This file must never write outside its folder (what a
+call is called is not what its file is called), and never delete a file that is not a page of ours.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from streamer_client.events import encode
 
 from streamer.archive import tables
 from streamer.archive.call_page import call_page
+from streamer.archive.html import OURS
 from streamer.archive.index_page import index_page, line_of
 from streamer.archive.results import CallResult
 from streamer.archive.ways import Ways
@@ -31,12 +32,12 @@ class ReportError(StreamerError):
 
 
 def write_report(folder: Path, results: Iterable[CallResult], ways: Ways, *, failed: int) -> int:
-    """Write everything; return how many calls there are.
+    """Write everything, delete the pages of calls that are no longer there; return how many calls there are.
 
     Parameters
     ----------
     folder
-        Made if it is not there.
+        Made if it is not there, for this user alone.
     results
         In the order of the pages and tables.
     ways
@@ -50,7 +51,8 @@ def write_report(folder: Path, results: Iterable[CallResult], ways: Ways, *, fai
         The folder cannot be written.
     """
     try:
-        (folder / "calls").mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
+        (folder / "calls").mkdir(exist_ok=True)
         with ExitStack() as stack:
             utterances, calls, alerts = (
                 tables.Table(stack.enter_context(_whole(folder / f"{name}.csv")), columns)
@@ -72,9 +74,21 @@ def write_report(folder: Path, results: Iterable[CallResult], ways: Ways, *, fai
                     file.write(call_page(result, ways))
                 lines.append(line_of(result, name))
             stack.enter_context(_whole(folder / "index.html")).write(index_page(lines, ways, failed=failed))
+        _tidy(folder / "calls", {line.page for line in lines})
     except OSError as problem:
         raise ReportError(f"cannot write the report to {folder}: {problem.strerror or problem}") from problem
     return len(lines)
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder of a report, for this user alone; one that is there stays as it is.
+
+    Raises
+    ------
+    OSError
+        It cannot be made.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def page_name(call_id: str) -> str:
@@ -83,6 +97,19 @@ def page_name(call_id: str) -> str:
         return f"{call_id}.html"
     plain = re.sub(r"[^a-z0-9]+", "-", call_id.lower()).strip("-")[:40]
     return f"{plain or 'call'}--{hashlib.sha256(call_id.encode()).hexdigest()[:12]}.html"
+
+
+def _tidy(folder: Path, written: set[str]) -> None:
+    """Delete our pages that this run did not write: of calls that are known otherwise now, or are to be forgotten."""
+    ours = OURS.encode()
+    for pattern in ("*.html", ".*.html.new"):  # the latter were left by a run that was killed
+        for path in folder.glob(pattern):
+            if path.name in written or path.is_symlink() or not path.is_file():
+                continue
+            with path.open("rb") as file:
+                is_ours = file.read(len(ours)) == ours
+            if is_ours:
+                path.unlink()
 
 
 @contextmanager

@@ -22,8 +22,12 @@ _PUNCTUATION: Final = frozenset("-._~:@=,;!()*'")
 _LEAST_DIGITS: Final = 7
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
-_ASTERISK: Final = re.compile(r"[12][0-9]{9}\.[0-9]{1,10}")
-"""Channel uniqueid: seconds since 1970, a dot, a counter (https://docs.asterisk.org, variable UNIQUEID)."""
+_ASTERISK: Final = re.compile(r"1[0-9]{9}\.[0-9]{1,8}")
+"""Channel uniqueid: seconds since 1970, a dot, a counter (https://docs.asterisk.org, variable UNIQUEID).
+
+With another first digit it may as well be a number of ten digits (NANP area codes begin with 2 to 9); seconds reach 2
+in 2033.
+"""
 _SPELLED: Final = re.compile(r"[0-9+().\-/,#* ]+")
 _INTERNATIONAL: Final = re.compile(r"\+(?:[ ().\-]*[0-9]){7,}")
 """More than the 15 digits of ITU-T E.164 are taken too: a number with a digit too many is still a number."""

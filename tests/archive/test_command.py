@@ -53,7 +53,7 @@ def test_without_a_report_the_events_are_printed(excerpt: Path, capsys: pytest.C
 def test_no_telephone_number_gets_into_a_report(archive: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     go(archive, report=out)
-    written = [path for path in out.rglob("*") if path.is_file() and path.name != JOURNAL]
+    written = [path for path in out.rglob("*") if path.is_file() and path.name not in (JOURNAL, f"{JOURNAL}.lock")]
     assert len(written) == 8
     for path in written:
         assert b"1234567" not in path.read_bytes()
@@ -188,6 +188,51 @@ def test_a_notice_that_is_required_and_was_not_said_is_told(excerpt: Path, capsy
     out, err = capsys.readouterr()
     assert "notice" not in err
     assert len(out.splitlines()) == 4
+
+
+def test_corrected_ids_are_taken_also_where_two_calls_change_them_with_one_another(
+    archive: Path, tmp_path: Path
+) -> None:
+    out, calls = tmp_path / "out", archive / "calls.csv"
+    for first, second in (("1", "2"), ("2", "1"), ("A", "B")):
+        calls.write_text(f"file,call_id\na.wav,{first}\nb.wav,{second}\n", encoding="utf-8")
+        go(archive, report=out, metadata=calls, resume=True)
+        assert [line.split(",")[0] for line in table(out, "calls")[1:5:2]] == [first, second]
+        pages = {path.stem.split("-")[0] for path in (out / "calls").iterdir()}
+        assert pages == {first.lower(), second.lower(), "call"}, "no page is left under an old id"
+
+
+def test_a_recording_that_was_taken_away_is_taken_out_of_everything(
+    archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    go(archive, report=out)
+    (archive / "b.wav").rename(tmp_path / "elsewhere.wav")
+    go(archive, report=out, resume=True)
+    assert "1 recording no longer there: taken out of the journal and the report" in capsys.readouterr().err
+    assert len(table(out, "calls")) == 1 + 2 * 2
+    assert not (out / "calls" / "b.html").exists()
+    assert b"b.wav" not in (out / JOURNAL).read_bytes()
+    assert '"id":"b"' not in (out / "events.jsonl").read_text(encoding="utf-8")
+    go(archive / "a.wav", report=out, resume=True)
+    assert len(table(out, "calls")) == 1 + 2 * 2, "what is only not named stays"
+
+
+def test_two_runs_never_work_on_one_folder_at_once(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second: list[str] = []
+
+    def meanwhile(jobs: Any, *given: Any) -> Any:
+        with pytest.raises(JournalError, match="another run is at work on") as caught:
+            go(archive, report=tmp_path / "out", resume=True)
+        second.append(str(caught.value))
+        yield from run(jobs, *given)
+
+    monkeypatch.setattr(command, "run", meanwhile)
+    go(archive, report=tmp_path / "out")
+    assert len(second) == 1
+    assert len(table(tmp_path / "out", "calls")) == 1 + 2 * 3
 
 
 def test_calls_of_one_name_are_told_apart(archive: Path, tmp_path: Path, excerpt: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -65,6 +66,64 @@ def test_two_recordings_never_share_a_name_and_neither_is_lost(
         with pytest.raises(JournalError, match="UNIQUE"):
             journal.add(source(2), print_(2), "CA1", analysed)
         assert journal.is_done(source(1), print_(1)) is True
+
+
+def test_what_is_dropped_is_gone_from_the_file_and_its_name_is_free(
+    tmp_path: Path, open_journal: Callable[[Path], Journal], analysed: Analysed
+) -> None:
+    with open_journal(tmp_path / "j") as journal:
+        for n in (1, 2):
+            journal.add(source(n), print_(n), f"named-{n}", analysed)
+        journal.drop([key(source(1)), "what was never there"])
+        assert journal.names() == {key(source(2)): "named-2"}
+        journal.add(source(3), print_(3), "named-1x", analysed)
+    left = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert b"/archive/1.wav" not in left
+    assert b"/archive/2.wav" in left
+
+
+def test_a_recording_is_gone_when_one_of_its_files_is(
+    tmp_path: Path, open_journal: Callable[[Path], Journal], analysed: Analysed
+) -> None:
+    names = ("agent.wav", "caller.wav", "with a\nbreak.wav")
+    paths = [tmp_path / name for name in names]
+    for path in paths:
+        path.touch()
+    pair, single = Source(tuple(paths[:2]), "pair"), Source((paths[2],), "single")
+    with open_journal(tmp_path / "j") as journal:
+        for one in (pair, single):
+            journal.add(one, Print.of(one, NOTHING), one.stem, analysed)
+        assert journal.gone() == []
+        paths[1].unlink()
+        assert journal.gone() == [key(pair)]
+    change(tmp_path / "j", "UPDATE recordings SET mark = x'00'")
+    with open_journal(tmp_path / "j") as journal, pytest.raises(JournalError, match="is damaged at"):
+        journal.gone()
+
+
+def test_one_run_at_a_time_has_it_and_another_is_told(tmp_path: Path, open_journal: Callable[[Path], Journal]) -> None:
+    with open_journal(tmp_path / "j"):
+        with pytest.raises(JournalError, match=r"^another run is at work on .*; wait for its end") as caught:
+            open_journal(tmp_path / "j")
+        assert "\n" not in str(caught.value)
+    open_journal(tmp_path / "j").close()
+    (tmp_path / "j.lock").write_bytes(b"not a database, but long enough to be looked at" * 40)
+    with pytest.raises(JournalError, match=r"cannot use .*j\.lock"):
+        open_journal(tmp_path / "j")
+
+
+def test_its_paths_are_for_its_user_alone(
+    tmp_path: Path, open_journal: Callable[[Path], Journal], analysed: Analysed
+) -> None:
+    before = os.umask(0)
+    try:
+        with open_journal(tmp_path / "j") as journal:
+            journal.add(source(1), print_(1), "CA1", analysed)
+            modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    finally:
+        os.umask(before)
+    assert modes.keys() >= {"j", "j-wal", "j.lock"}
+    assert set(modes.values()) == {0o600}
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)

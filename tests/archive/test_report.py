@@ -51,6 +51,28 @@ def test_a_second_report_takes_the_place_of_the_first(tmp_path: Path, results: l
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
+def test_pages_of_calls_that_are_no_longer_there_go_and_what_is_not_ours_stays(
+    tmp_path: Path, results: list[CallResult], ways: Ways
+) -> None:
+    write_report(tmp_path, results, ways, failed=0)
+    strangers = [tmp_path / "calls" / name for name in ("note.html", "empty.html", "call.txt", ".other.html.new")]
+    for path in strangers:
+        path.write_text("<!doctype html>\nmine" * (path.name != "empty.html"), encoding="utf-8")
+    page = tmp_path / "calls" / page_name(results[2].call_id)
+    (tmp_path / "calls" / f".{page.name}.new").write_bytes(page.read_bytes()[:1000])
+    write_report(tmp_path, results[:2], ways, failed=0)
+    kept = {page_name(one.call_id) for one in results[:2]} | {path.name for path in strangers}
+    assert {path.name for path in (tmp_path / "calls").iterdir()} == kept
+
+
+def test_a_folder_that_it_makes_is_for_its_user_alone(tmp_path: Path, ways: Ways) -> None:
+    write_report(tmp_path / "out", [], ways, failed=0)
+    assert (tmp_path / "out").stat().st_mode & 0o777 == 0o700
+    (tmp_path / "shared").mkdir(mode=0o755)
+    write_report(tmp_path / "shared", [], ways, failed=0)
+    assert (tmp_path / "shared").stat().st_mode & 0o777 == 0o755
+
+
 def test_a_report_that_breaks_off_leaves_the_first_page_and_the_tables_as_they_were(
     tmp_path: Path, results: list[CallResult], ways: Ways
 ) -> None:

@@ -99,8 +99,9 @@ def test_an_alert_service_that_cannot_start_says_why_behind_its_rules(
     capsys: pytest.CaptureFixture[str], arguments: Any, code: int, words: str
 ) -> None:
     assert run_app(app, "streamer-client", ["alerts", *arguments]) == code
-    rules, error = capsys.readouterr().err.splitlines()
+    rules, following, error = capsys.readouterr().err.splitlines()
     assert rules.startswith("3 rules: ")
+    assert following.startswith("following tenant ")
     assert words in error
 
 
@@ -293,7 +294,9 @@ async def test_alerts_prints_each_alert_and_ctrl_c_ends_it_quietly(mosquitto: An
     await speaking
     assert "▲ WARNING  angry-customer  CA1 customer:" in line
     code, err = await asyncio.to_thread(child.interrupted)
-    assert (code, err) == (130, "3 rules: angry-customer, distressed-customer, escalation\n")
+    rules = "3 rules: angry-customer, distressed-customer, escalation"
+    following = f"following tenant default at {mosquitto.url}, state {tmp_path / 'alerts.sqlite'}; Ctrl-C ends it"
+    assert (code, err) == (130, f"{rules}\n{following}\n")
 
 
 async def test_ctrl_c_in_a_replay_is_quiet_and_hangs_up(server: Any, recorded: Any) -> None:

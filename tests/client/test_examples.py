@@ -6,7 +6,9 @@ import asyncio
 import csv
 import json
 import os
+import runpy
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -131,6 +133,22 @@ async def test_the_csv_log_has_a_line_for_each_certain_verdict(mosquitto: Any, m
         header, *rows = csv.reader(file)
     assert header == ["time", "call", "role", "start_ms", "end_ms", "emotion", "confidence"]
     assert rows == [["2026-11-22T10:15:04.210Z", "CA1", "customer", "1000", "3000", "angry", "0.8"]] * 4
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+49", "-2", "@SUM(A1)", "\t=1", "\r=1"])
+def test_no_call_id_becomes_a_formula_in_the_spreadsheet(text: str) -> None:
+    cell = runpy.run_path(str(EXAMPLES / "csv_log.py"))["cell"]
+    assert cell(text) == "'" + text
+    assert cell("CA1") == "CA1"
+
+
+def test_the_csv_log_says_how_it_is_called() -> None:
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / "csv_log.py")], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("usage: python ")
+    assert "mqtt://127.0.0.1:1883 emotions.csv" in done.stderr
 
 
 async def test_the_crm_gets_one_note_per_call(mosquitto: Any, make: Any, receiver: Receiver, tmp_path: Path) -> None:

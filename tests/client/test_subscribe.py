@@ -397,3 +397,17 @@ async def test_a_clean_session_leaves_nothing_behind_at_the_broker(mosquitto: An
     async with subscribe(mosquitto.url, **follow) as events:
         await publish(mosquitto, (topic(make.utterance(2)), encode(make.utterance(2))))
         assert await first(events, 1) == [make.utterance(2)]
+
+
+async def test_an_event_on_a_topic_that_is_not_its_own_is_left_out_and_counted(
+    mosquitto: Any, make: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with subscribe(mosquitto.url, kinds=["acknowledgement", "ended"], tenant="+") as events:
+        for event in (make.ended(), make.ended(tenant="acme"), make.alert()):
+            await publish(mosquitto, ("emotion/v1/default/acknowledgements", encode(event)))
+        await publish(
+            mosquitto, (f"{CALLS}/CA2/ended", encode(make.ended())), (f"{CALLS}/CA1/ended", encode(make.ended()))
+        )
+        assert await first(events, 1) == [make.ended()]
+    assert events.unreadable == 4
+    assert "emotion/v1/default/acknowledgements: got an event whose type, tenant" in caplog.text

@@ -108,7 +108,7 @@ async def test_the_alert_of_the_guide_can_be_acknowledged(broker: Broker, folder
     assert isinstance(event, AcknowledgementEvent)
     asked = shlex.split(line)
     assert (event.data.alert, event.data.by) == (asked[2], asked[asked.index("--by") + 1])
-    assert done.stdout == f"alert {event.data.alert} of call CA1 is acknowledged by Desk 2\n"
+    assert done.stdout == f"said on the bus: alert {event.data.alert} of call CA1 is acknowledged by Desk 2\n"
 
 
 async def test_the_python_of_the_guide_acknowledges(here: Here, broker: Broker) -> None:
@@ -140,8 +140,8 @@ async def test_what_watch_has_recorded_explains_itself_as_the_guide_says(
     async with aiomqtt.Client("127.0.0.1", broker.port) as client:
         for line in recorded.splitlines():
             kind = json.loads(line)["type"].split(".")[1]
-            topic = "ended" if kind == "ended" else "customer/utterance"
-            await client.publish(f"emotion/v1/default/calls/call/{topic}", line, qos=1)
+            topic = {"ended": "calls/call/ended", "alert": "alerts/warning"}.get(kind, f"calls/call/customer/{kind}")
+            await client.publish(f"emotion/v1/default/{topic}", line, qos=1)
     await asyncio.to_thread(watching.until, "emotion-streamer.ended.v1")
     (folder / "call.jsonl").write_text("\n".join(watching.said), encoding="utf-8")
     assert shell(explain, folder).stdout == direct

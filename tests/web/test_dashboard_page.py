@@ -357,7 +357,7 @@ async def test_markup_in_events_and_notes_is_text(browser: Browser, on_floor: Fl
     heard = says(one, "angry")
     made = one.alert("angry-customer", [heard])
     alert = msgspec.structs.replace(made, data=msgspec.structs.replace(made.data, message=MARKUP, rule=MARKUP))
-    state, topic = one.state(), "emotion/v1/default/calls/x/"
+    state, topic = one.state(), f"emotion/v1/default/calls/{one.ref.id}/"
     async with opened(browser, on_floor) as page:
         async with aiomqtt.Client("127.0.0.1", on_floor.broker.port) as client:
             await client.publish(f"{topic}state", encode(state), qos=1, retain=True)

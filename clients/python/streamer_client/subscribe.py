@@ -17,6 +17,7 @@ import aiomqtt
 import msgspec
 
 from streamer_client._callable import make_callable
+from streamer_client.belonging import belongs
 from streamer_client.broker import DEFAULT_URL, Broker, Client, backoff
 from streamer_client.errors import BrokerError, OptionError
 from streamer_client.events import Event, EventError, UnknownEvent, decode
@@ -125,7 +126,8 @@ class Subscription:
         self.passed_over = 0
         """Events that the broker sent and the filters did not take."""
         self.unreadable = 0
-        """Payloads that were no event; the first are logged, then those that make a round number."""
+        """Payloads that were no event, or one of another topic; the first are logged, then those that make a round
+        number."""
         self.stale = 0
         """Retained messages of kinds that are never retained, left out and logged likewise: what somebody made the
         broker keep comes again to every new subscriber, as if it had just been said."""
@@ -267,7 +269,7 @@ class Subscription:
                 )
             return None
         try:
-            event = decode(payload)
+            event = _event_of(topic, payload)
         except EventError as problem:
             self.unreadable += 1
             if _worth_telling(self.unreadable):
@@ -285,6 +287,14 @@ class Subscription:
         if len(self._seen) > self._dedupe:
             del self._seen[next(iter(self._seen))]
         return Received(topic, payload, event)
+
+
+def _event_of(topic: str, payload: bytes) -> Event | UnknownEvent:
+    """Return the event in a payload; none where it is not on its own topic, whose filter has seen to the base."""
+    event = decode(payload)
+    if not isinstance(event, UnknownEvent) and not belongs(topic, event, None):
+        raise EventError("got an event whose type, tenant, call or role is not the topic's")
+    return event
 
 
 def _worth_telling(count: int) -> bool:

@@ -35,7 +35,7 @@ class Moody:
 
     name = "webhook"
 
-    def __init__(self, **failures: list[OutputError]) -> None:
+    def __init__(self, **failures: list[Exception]) -> None:
         self.failures = failures
         self.sent: list[str] = []
         self.tries: list[str] = []
@@ -146,3 +146,15 @@ async def test_a_courier_that_dies_while_sending_leaves_the_alert_for_the_next(d
     async with running(output, disk):
         await settled(disk, 1)
     assert output.sent == ["a1"]
+
+
+@pytest.mark.parametrize("surprise", [ValueError, UnicodeError, ImportError, KeyError, AssertionError])
+async def test_whatever_an_output_meets_it_is_tried_again_and_holds_up_no_other(
+    disk: Disk, make: Any, caplog: pytest.LogCaptureFixture, surprise: type[Exception]
+) -> None:
+    output = Moody(a1=[surprise("https://host/secret-path")])
+    await find(disk, make, "a1", "a2")
+    async with running(output, disk):
+        assert await settled(disk, 2) == {"a1": "sent", "a2": "sent"}
+    assert f"output webhook: unexpected {surprise.__name__} (test_deliveries.py:" in caplog.text
+    assert "secret-path" not in caplog.text

@@ -246,6 +246,38 @@ def test_the_end_of_the_call_proves_the_silence_before_it(make: Any) -> None:
 def test_nothing_but_utterances_and_states_makes_a_call_known(make: Any, kind: Any) -> None:
     engine = Engine([UNANSWERED])
     run(engine, [make.ended() if kind is EndedEvent else make.alert()])
-    assert (engine.calls, engine.take_touched()) == (0, [])
+    # The end of an unknown call is remembered, so that the clearing behind it is no objection.
+    assert (engine.calls, engine.take_touched()) == (0, [("default", "CA1")] if kind is EndedEvent else [])
     run(engine, [make.state()])
     assert engine.calls == 1
+
+
+LOUD = st.lists(st.tuples(st.sampled_from(EMOTIONS), st.integers(1, 40)), min_size=1, max_size=25)
+
+
+def a_session(make: Any, turns: list[tuple[str, int]], name: str) -> list[UtteranceEvent]:
+    at_s, events = 0, []
+    for n, (top, pause_s) in enumerate(turns, 1):
+        at_s += pause_s
+        events.append(make.utterance(n, top=top, start_ms=1000 * at_s, end_ms=1000 * at_s + 900, name=f"{name}-{n}"))
+    return events
+
+
+@given(LOUD, LOUD)
+def test_a_clock_that_begins_anew_without_an_end_is_a_call_begun_anew(
+    make: Any, before: list[tuple[str, int]], after: list[tuple[str, int]]
+) -> None:
+    rules = [TWICE, *default_rules()]
+    fresh = a_session(make, after, "new")
+    died = Engine(rules)
+    old = a_session(make, before, "old")
+    run(died, old)
+    assert run(died, fresh) == run(Engine(rules), fresh)
+    assert run(died, [*old, *fresh]) == []  # what comes again is known, and resets nothing
+
+
+def test_a_numbering_that_runs_back_for_one_role_is_not_begun_anew_again_for_the_other(make: Any) -> None:
+    engine = Engine([TWICE])
+    run(engine, [make.utterance(n, role=role, name=f"old{n}{role}") for n in (1, 2) for role in ("agent", "customer")])
+    new = [said(make, 1, name="a"), said(make, 1, role="agent", name="b"), said(make, 2, name="c")]
+    assert [alert.data.utterances for alert in run(engine, new)] == [("a", "c")]

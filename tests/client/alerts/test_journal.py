@@ -12,9 +12,10 @@ import msgspec
 import pytest
 from streamer_client.alerts.disk import Disk
 from streamer_client.alerts.journal import Journal
+from streamer_client.alerts.memory import Cleared
 from streamer_client.alerts.rules import Rule
 from streamer_client.alerts.state import State
-from streamer_client.events import AlertEvent, Event, Severity
+from streamer_client.events import AlertEvent, Event, Severity, Status
 
 TWICE = Rule(
     name="twice", severity=Severity.WARNING, message="m", emotions=("angry",), count=2, within_s=60, cooldown_s=100
@@ -29,7 +30,7 @@ class Run:
         self.disk = disk
         self.bus = bus
 
-    async def hear(self, *events: Event) -> list[str]:
+    async def hear(self, *events: Event | Cleared) -> list[str]:
         await self.journal.take(events)
         return [one.alert.id for one in await self.disk(lambda state: state.due("mqtt", 0.0, 99))]
 
@@ -164,3 +165,67 @@ async def test_an_asker_that_is_cancelled_does_not_part_engine_and_state(tmp_pat
         taking.cancel()
         await asyncio.wait([taking])
         assert await first.ask("SELECT id FROM seen") == [("default-CA1-customer-1",)]
+
+
+CLEARED = Cleared("default", "CA1")
+
+
+def later(event: Any, status: Status | None = None) -> Any:
+    event = msgspec.structs.replace(event, id=f"{event.id}-later", time="2026-11-22T11:00:00.000Z")
+    if status is None:
+        return event
+    return msgspec.structs.replace(event, data=msgspec.structs.replace(event.data, status=status))
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_a_state_that_is_cleared_with_no_end_before_is_an_objection(
+    tmp_path: Path, make: Any, *, restarts: bool
+) -> None:
+    heard = [make.status(), make.state(), later(said(make, 1)), later(said(make, 2))]
+    async with run(tmp_path) as one:
+        assert len(await one.hear(*heard, *([] if restarts else [CLEARED]))) == restarts
+    async with run(tmp_path) as two:
+        assert await two.hear(*([CLEARED] if restarts else [])) == []
+        for table in ("alerts", "calls", "seen", "deliveries"):
+            assert await two.ask(f"SELECT count(*) FROM {table}")  # noqa: S608 - our own names == [(0,)]
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_after_its_end_a_cleared_state_deletes_nothing_also_in_a_later_run(
+    tmp_path: Path, make: Any, *, known: bool
+) -> None:
+    async with run(tmp_path) as one:
+        found = await one.hear(make.state(), said(make, 1), said(make, 2))
+    async with run(tmp_path, now_s=0.0 if known else 3700.0) as two:
+        await two.journal.forget_idle()
+        assert await two.hear(make.ended()) == found
+    async with run(tmp_path) as three:
+        assert await three.hear(*([make.state()] if known else []), CLEARED, make.ended(), CLEARED) == found
+
+
+@pytest.mark.parametrize("status", [Status.OFFLINE, Status.ONLINE])
+async def test_a_state_cleared_because_its_server_died_is_no_objection(
+    tmp_path: Path, make: Any, status: Status
+) -> None:
+    async with run(tmp_path) as one:
+        found = await one.hear(make.status(), make.state(), said(make, 1), said(make, 2), later(make.status(), status))
+    async with run(tmp_path) as two:
+        assert await two.hear(CLEARED) == found
+        # The platform came back under the same id, and there its party objects.
+        new = later(said(make, 1))
+        new = msgspec.structs.replace(new, time="2026-11-22T12:00:00.000Z")
+        online = msgspec.structs.replace(later(make.status(), Status.ONLINE), id="online")
+        assert await two.hear(online, new, CLEARED) == []
+
+
+async def test_acknowledgements_of_unknown_alerts_do_not_fill_the_log(
+    tmp_path: Path, make: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    event = make.acknowledgement()
+    evil = msgspec.structs.replace(event, data=msgspec.structs.replace(event.data, alert="a\n\x1b[2J" + "x" * 1000))
+    async with run(tmp_path) as one:
+        for _ in range(20):
+            await one.hear(evil)
+    said_so = [record.getMessage() for record in caplog.records]
+    assert [line.rpartition("(")[2] for line in said_so] == ["1 so far)", "10 so far)"]
+    assert all(line.isprintable() and len(line) < 300 for line in said_so)

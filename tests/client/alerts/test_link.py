@@ -30,6 +30,12 @@ async def first(link: Link, count: int) -> list[aiomqtt.Message]:
     return heard
 
 
+async def settled(link: Link) -> None:
+    """Close once the broker has read the acknowledgements: it may look at a new connection before an old one."""
+    await link.mark("somewhere/else", b"")
+    await link.close()
+
+
 @pytest.mark.parametrize("version", ["5", "3.1.1"])
 async def test_what_was_not_acknowledged_comes_again_in_order(mosquitto: Any, version: str) -> None:
     broker = Broker(mosquitto.url, version)
@@ -38,14 +44,14 @@ async def test_what_was_not_acknowledged_comes_again_in_order(mosquitto: Any, ve
     await say(mosquitto, b"1", b"2", b"3")
     messages = await first(link, 3)
     link.acknowledge(messages[:1])
-    await link.close()
+    await settled(link)
     await say(mosquitto, b"4")
     link = await Link.open(broker, "alerts", ["a/#"])
     assert link.resumed
     again = await first(link, 3)
     assert [message.payload for message in again] == [b"2", b"3", b"4"]
     link.acknowledge(again)
-    await link.close()
+    await settled(link)
     link = await Link.open(broker, "alerts", ["a/#"])
     await say(mosquitto, b"5")
     assert [message.payload for message in await first(link, 1)] == [b"5"]

@@ -6,6 +6,7 @@ from typing import Any
 
 import aiomqtt
 import pytest
+from streamer_client.alerts.memory import Cleared
 from streamer_client.alerts.reader import Reader
 from streamer_client.events import encode
 
@@ -18,19 +19,39 @@ def message(payload: Any, topic: str = TOPIC, *, retain: bool = False) -> aiomqt
 
 def test_an_event_of_the_tenant_is_read(make: Any) -> None:
     assert Reader("default").read(message(encode(make.utterance()))) == make.utterance()
-    assert Reader("+").read(message(encode(make.utterance(tenant="acme")))) == make.utterance(tenant="acme")
+    assert Reader("+").read(
+        message(encode(make.utterance(tenant="acme")), TOPIC.replace("default", "acme"))
+    ) == make.utterance(tenant="acme")
 
 
 def test_what_an_earlier_subscription_left_in_the_session_is_left_out(make: Any) -> None:
-    assert Reader("default").read(message(encode(make.utterance(tenant="acme")))) is None
-
-
-def test_the_clearing_of_a_state_and_events_of_nodes_are_nothing_for_rules(make: Any) -> None:
     reader = Reader("default")
-    assert reader.read(message(b"")) is None
-    assert reader.read(message(encode(make.status()))) is None
+    acme = TOPIC.replace("default", "acme")
+    assert reader.read(message(encode(make.utterance(tenant="acme")), acme)) is None
+    assert reader.read(message(b"", "emotion/v1/acme/calls/CA1/state")) is None
+    assert reader.skipped == 0
+
+
+def test_the_clearing_of_a_state_and_the_status_of_a_node_are_read(make: Any) -> None:
+    reader = Reader("default", "emotion")
+    assert reader.read(message(b"", "emotion/v1/default/calls/CA1/state")) == Cleared("default", "CA1")
+    assert reader.read(message(encode(make.status()), "emotion/v1/nodes/node-1/status", retain=True)) == make.status()
+
+
+def test_other_empty_messages_and_unknown_events_are_nothing_for_rules() -> None:
+    reader = Reader("default")
+    for topic in (TOPIC, "emotion/v1/nodes/node-1/status", "other/v1/default/calls/CA1/state"):
+        assert reader.read(message(b"", topic)) is None
     assert reader.read(message(b'{"type":"emotion-streamer.laughter.v9","id":"1"}')) is None
     assert reader.skipped == 0
+
+
+@pytest.mark.parametrize("tenant", ["default", "other", "a#"])
+def test_who_may_acknowledge_cannot_speak_for_a_call(make: Any, tenant: str) -> None:
+    reader = Reader("+")
+    for event in (make.utterance(tenant=tenant), make.ended(tenant=tenant), make.alert(), make.status()):
+        assert reader.read(message(encode(event), "emotion/v1/acme/acknowledgements")) is None
+    assert reader.skipped == 4
 
 
 def test_a_retained_state_counts_and_a_retained_utterance_does_not(make: Any) -> None:

@@ -298,3 +298,25 @@ async def test_a_session_works_under_mqtt_3_1_1_as_well(
             service.cancel()
             await asyncio.wait([service])
     assert len(heard.messages) == 1
+
+
+async def test_an_alert_that_no_topic_can_carry_is_kept_as_failed_and_holds_up_none(
+    mosquitto: Any, collecting: Any, make: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    # An earlier version took the tenant from the event alone.
+    def found(name: str, tenant: str) -> AlertEvent:
+        alert = make.alert(name)
+        call = msgspec.structs.replace(alert.data.call, tenant=tenant)
+        return msgspec.structs.replace(alert, data=msgspec.structs.replace(alert.data, call=call))
+
+    path = tmp_path / "alerts.sqlite"
+    state = State(path)
+    state.apply(Effect(alerts=[(found("bad", "a#"), ("mqtt",)), (found("good", "default"), ("mqtt",))]), 0.0)
+    state.close()
+    async with collecting(mosquitto, "emotion/v1/default/alerts/#") as bus, running(mosquitto, state=path):
+        (message,) = await bus.count(1)
+    assert alerted_call(message) == "good"
+    assert "alert bad-alert cannot be published and is kept as failed" in caplog.text
+    after = State(path)
+    assert after.run("SELECT alert FROM deliveries WHERE state = 'failed'").fetchall() == [("bad-alert",)]
+    after.close()

@@ -9,12 +9,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from streamer_client.alerts.disk import Disk
-from streamer_client.alerts.rules import Rule, default_rules
 from streamer_client.alerts.session import Session
 from streamer_client.alerts.state import MEMORY, State
 from streamer_client.broker import Broker
 from streamer_client.errors import OptionError
-from streamer_client.events import Severity
 
 
 @pytest_asyncio.fixture
@@ -24,10 +22,9 @@ async def disk() -> AsyncIterator[Disk]:
     opened.close()
 
 
-def session(broker: Any, tenant: str = "default", rules: Any = None) -> Session:
+def session(broker: Any, tenant: str = "default") -> Session:
     return Session(
         Broker(broker.url if broker else "mqtt://127.0.0.1:1"),
-        rules or default_rules(),
         tenant=tenant,
         base="emotion",
     )
@@ -92,20 +89,19 @@ async def test_a_name_that_cannot_be_right_is_refused(disk: Disk, name: str) -> 
         await session(None).keep(name, disk)
 
 
-async def test_only_rules_about_silence_need_the_states_of_calls(mosquitto: Any, disk: Disk) -> None:
-    silence = Rule(name="s", severity=Severity.INFO, message="m", emotions=("sad",), silence_of="agent", silence_s=9)
-    for rules, heard in ((default_rules(), False), ([silence], True)):
-        one = session(mosquitto, rules=rules)
-        await one.keep("a", disk)
-        await (await one.connect()).close()
-        assert ("emotion/v1/default/calls/+/state" in await stored(disk, "filters")) is heard
+async def test_states_and_nodes_are_heard_whatever_the_rules_are(mosquitto: Any, disk: Disk) -> None:
+    # An objection is nothing but a state that is taken away.
+    one = session(mosquitto)
+    await one.keep("a", disk)
+    await (await one.connect()).close()
+    filters = (await stored(disk, "filters")).split()
+    assert {"emotion/v1/default/calls/+/state", "emotion/v1/nodes/+/status"} <= set(filters)
 
 
 async def test_a_way_back_is_looked_for_until_there_is_one(mosquitto: Any) -> None:
     told: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
     one = Session(
         Broker(mosquitto.url),
-        default_rules(),
         tenant="default",
         base="emotion",
         on_status=lambda *what: told.put_nowait(what),

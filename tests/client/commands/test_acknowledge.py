@@ -28,7 +28,11 @@ async def test_an_alert_is_acknowledged_with_what_its_mail_says(mosquitto: Any, 
         assert await run("a1", "--by", "Desk 2", *flags) == 0
         assert await run("a1", "--by", "Desk 2", *flags) == 0
         messages = await heard.count(2)
-    assert capsys.readouterr().out == 2 * "alert a1 of call CA1 is acknowledged by Desk 2\n"
+    said = capsys.readouterr()
+    assert said.out == 2 * "said on the bus: alert a1 of call CA1 is acknowledged by Desk 2\n"
+    assert said.err == 2 * (
+        "note: 'a1' is no id that the alert service gives (32 digits of 0-9 and a-f); copy it in full from the alert\n"
+    )
     assert {message.topic.value for message in messages} == {"emotion/v1/acme/acknowledgements"}
     assert len({decode(message.payload).id for message in messages}) == 1
 
@@ -64,10 +68,16 @@ def test_what_cannot_be_said_is_one_line_and_a_code(
     assert run_app(app, "streamer-client", ["acknowledge", *arguments]) == code
     said = capsys.readouterr()
     assert words in said.err
-    assert (said.out, said.err.count("\n")) == ("", 1)
+    said_of_it = [line for line in said.err.splitlines() if not line.startswith("note: ")]
+    assert (said.out, len(said_of_it)) == ("", 1)
     assert list(empty_folder.iterdir()) == []
 
 
 def test_it_has_help_with_examples(capsys: Any) -> None:
     assert run_app(app, "streamer-client", ["acknowledge", "--help"]) == 0
-    assert "\n    acknowledge 0f3c1be2 --call CA1" in capsys.readouterr().out
+    assert "\n    streamer-client acknowledge 9139255f6b89c1e3506a5de3829e4c8f --call CA1" in capsys.readouterr().out
+
+
+async def test_an_id_in_full_comes_without_a_note(mosquitto: Any, capsys: Any) -> None:
+    assert await run("0" * 32, "--by", "Desk 2", "--call", "CA1", "--mqtt", mosquitto.url) == 0
+    assert capsys.readouterr().err == ""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -80,3 +82,16 @@ def test_outputs_are_tried_and_one_that_fails_is_the_exit_code(rules: Path, tmp_
 def test_there_must_be_an_output_to_try(rules: Path, capsys: Any) -> None:
     assert run("--rules", rules, "--test-outputs") == 2
     assert "there is no output to try; name some as [[output]]" in capsys.readouterr().err
+
+
+def test_whoever_has_read_enough_of_an_explanation_ends_it_quietly(make: Any, tmp_path: Path) -> None:
+    (tmp_path / "call.jsonl").write_bytes(recording(make) * 200)
+    command = [sys.executable, "-c", "from streamer_client.commands import main; main()"]
+    with subprocess.Popen(
+        [*command, "alerts", "--explain", str(tmp_path / "call.jsonl")], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        said = process.stderr.read()
+    assert (process.returncode, said) == (0, b"")

@@ -21,7 +21,7 @@ def test_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_app(app, "streamer-client", ["dashboard", "--help"]) == 0
     text = capsys.readouterr().out
     assert "Examples:" in text
-    assert "\n    dashboard --mqtt" in text
+    assert "\n    streamer-client dashboard --mqtt" in text
     assert "\b" not in text
 
 

@@ -15,7 +15,7 @@ PROGRAM = [sys.executable, "-c", "from streamer_client.commands import main; mai
 
 def test_it_has_help_with_examples(capsys: Any) -> None:
     assert run_app(app, "streamer-client", ["home-assistant", "--help"]) == 0
-    assert "\n    home-assistant --remove" in capsys.readouterr().out
+    assert "\n    streamer-client home-assistant --remove" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ def said(capsys: Any, *arguments: str) -> tuple[int, str, str]:
 def test_it_has_help_with_examples(capsys: Any) -> None:
     code, out, _ = said(capsys, "--help")
     assert code == 0
-    assert "\n    tap --list" in out
+    assert "\n    streamer-client tap --list" in out
     assert "\b" not in out
 
 

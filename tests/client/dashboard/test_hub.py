@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -29,14 +30,21 @@ class Wall:
         return self.now_s
 
 
-def hub_of(store: Store | None = None, *, keep: Keep | None = None, remembered: int = 100, clock: Any = None) -> Hub:
+def hub_of(
+    store: Store | None = None, *, keep: Keep | None = None, remembered: int = 100, clock: Any = None, tenant: str = "+"
+) -> Hub:
     return Hub(
         Model(keep),
         store,
         now_s=clock or Wall(),
         midnight_s=lambda now_s: now_s - now_s % 86_400,
+        tenant=tenant,
         remembered=remembered,
     )
+
+
+def on_disk(folder: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in folder.iterdir())
 
 
 def told(hub: Hub, cursor: int) -> list[tuple[str, Any]]:
@@ -216,3 +224,134 @@ async def test_without_a_store_there_is_nothing_to_load_or_to_write() -> None:
     await hub.load()
     await hub.flush()
     assert hub.snapshot().calls == ()
+
+
+async def test_where_one_tenant_is_shown_nothing_of_others_is_taken_loaded_or_kept(
+    make: Any, at: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "dashboard.sqlite"
+    store = await Store.open(path)
+    everybody = hub_of(store)
+    for tenant in ("acme", "other"):
+        everybody.receive(at(make.utterance(1, call=f"{tenant}-call", tenant=tenant), 1))
+    await everybody.flush()
+    await store.close()
+    store = await Store.open(path)
+    acme = hub_of(store, tenant="acme")
+    await acme.load()
+    acme.receive(at(make.utterance(1, call="NEW", tenant="other"), 2))
+    acme.receive(make.status())
+    acme.cleared(("other", "NEW"))
+    seen = acme.snapshot()
+    assert [(call.tenant, call.id) for call in seen.calls] == [("acme", "acme-call")]
+    assert (seen.today.calls, len(seen.nodes)) == (1, 1)
+    await acme.flush()
+    await store.close()
+    left = on_disk(tmp_path)
+    assert b"acme-call" in left
+    assert b"other-call" not in left
+    store = await Store.open(path)
+    again = hub_of(store, tenant="acme")
+    await again.load()
+    await store.close()
+    assert again.snapshot().today == seen.today
+
+
+async def test_acknowledgements_of_alerts_that_never_come_do_not_stay_on_the_disk(
+    make: Any, at: Any, tmp_path: Path
+) -> None:
+    path, wall = tmp_path / "dashboard.sqlite", Wall()
+    store = await Store.open(path)
+    hub = hub_of(store, keep=Keep(alerts=3, age_s=3600), clock=wall)
+
+    async def rows() -> int:
+        await hub.flush()
+        return len((await store.load()).events)
+
+    for number in range(9):
+        hub.receive(at(make.acknowledgement(f"CA{number}"), number))
+    assert await rows() == 3
+    wall.now_s += 2 * 3600
+    hub.tick()
+    assert await rows() == 0
+    await store.close()
+
+
+async def test_a_wrong_acknowledgement_of_an_earlier_version_is_left_out_said_and_deleted(
+    make: Any, at: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    store = await Store.open(tmp_path / "dashboard.sqlite")
+    store.put(at(make.alert(), 1))
+    store.put(at(make.acknowledgement(by="x" * 90), 2))
+    await store.flush()
+    hub = hub_of(store)
+    await hub.load()
+    await hub.flush()
+    assert hub.left_out == 1
+    assert "an acknowledgement whose name or note is too long" in caplog.text
+    assert len((await store.load()).events) == 1
+    await store.close()
+
+
+async def test_an_objection_takes_along_what_was_said_of_its_alerts_under_another_call(
+    make: Any, at: Any, tmp_path: Path
+) -> None:
+    store = await Store.open(tmp_path / "dashboard.sqlite")
+    hub = hub_of(store)
+    said = at(make.acknowledgement("CA2", note="NOTE"), 2)
+    hub.receive(msgspec.structs.replace(said, data=msgspec.structs.replace(said.data, alert="CA1-alert")))
+    hub.receive(at(make.state(), 0))
+    hub.receive(at(make.alert(), 1))
+    await hub.flush()
+    hub.cleared(KEY)
+    await hub.flush()
+    left = await store.load()
+    await store.close()
+    assert left.events == ()
+    assert not hub.model.floor.early
+
+
+async def test_a_live_call_that_was_let_go_is_objected_to_after_a_restart_too(
+    make: Any, at: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "dashboard.sqlite"
+    store = await Store.open(path)
+    hub = hub_of(store, keep=Keep(calls=1))
+    for event in (at(make.state(), 0), at(make.state("CA2"), 3)):
+        hub.receive(event)
+    await hub.flush()
+    await store.close()
+    store = await Store.open(path)
+    hub = hub_of(store, keep=Keep(calls=1))
+    await hub.load()
+    hub.cleared(KEY)
+    hub.receive(at(make.alert(), -1))
+    assert hub.snapshot().alerts == ()
+    await hub.flush()
+    assert (await store.load()).hidden == {}
+    await store.close()
+
+
+def test_an_alert_that_is_over_goes_from_pages_that_are_open(make: Any, at: Any) -> None:
+    wall = Wall()
+    hub = hub_of(clock=wall)
+    hub.receive(at(make.alert(), 0))
+    before = hub.cursor
+    wall.now_s += 2 * 86_400
+    hub.tick()
+    assert hub.snapshot().alerts == ()
+    assert ("alert_gone", {"id": "CA1-alert"}) in told(hub, before)
+
+
+def test_an_alert_that_goes_and_comes_again_stays_on_the_page(make: Any, at: Any) -> None:
+    hub = hub_of(keep=Keep(alerts=1))
+    before = hub.cursor
+    for call, after_s in (("CA1", 0), ("CA2", 5), ("CA1", 0)):
+        hub.receive(at(make.alert(call), after_s))
+    last: dict[str, str] = {}
+    for kind, data in told(hub, before):
+        if kind in {"alert", "alert_gone"}:
+            last[data["id"]] = kind
+    shown = {alert.id for alert in hub.snapshot().alerts}
+    assert {name for name, kind in last.items() if kind == "alert"} == shown

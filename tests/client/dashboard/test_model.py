@@ -12,7 +12,7 @@ from streamer_client.dashboard.changes import Changes
 from streamer_client.dashboard.floor import Keep
 from streamer_client.dashboard.model import Model
 from streamer_client.dashboard.times import epoch_s
-from streamer_client.events import Event, EventError, PartialEvent
+from streamer_client.events import CallRef, Event, EventError, PartialEvent
 
 BEGAN_S = 1_790_000_000.0
 NOW_S = BEGAN_S + 600
@@ -203,3 +203,80 @@ def test_a_lost_call_that_nobody_knows_is_no_matter() -> None:
     Model().lose(KEY, changes)
     assert changes.lost == []
     assert epoch_s("2026-09-21T14:13:20.000Z") == BEGAN_S
+
+
+WRONG_ACKNOWLEDGEMENTS = [
+    {"call": CallRef(id="CA1", tenant="other")},
+    {"call": CallRef(id="CA2")},
+    {"by": ""},
+    {"by": "x" * 81},
+    {"by": " " * 100 + "Ada"},
+    {"by": "Ada\nBen"},
+    {"by": "Ada\u202enimda"},
+    {"note": "x" * 1001},
+    {"note": "line\x07"},
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG_ACKNOWLEDGEMENTS)
+def test_an_acknowledgement_that_is_not_of_the_alerts_call_or_breaks_the_rules_closes_nothing(
+    told: Any, alert_of: Any, taken_by: Any, wrong: dict[str, Any]
+) -> None:
+    alert = alert_of("CA1", 1, 5)
+    ada, eve = taken_by(alert, "Ada", 20), taken_by(alert, "Eve", 10)
+    eve = msgspec.structs.replace(eve, data=msgspec.structs.replace(eve.data, **wrong))
+    model = told(alert)
+    with pytest.raises(EventError, match="an acknowledgement"):
+        model.receive(eve, NOW_S)
+    shown = model.picture.alert(alert.id)
+    assert shown is not None
+    assert shown.acknowledged is None
+    model.receive(ada, NOW_S)
+    assert model.picture.alert(alert.id).acknowledged.by == "Ada"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("wrong", WRONG_ACKNOWLEDGEMENTS[:2])
+def test_nor_does_it_when_it_comes_before_the_alert(told: Any, alert_of: Any, taken_by: Any, wrong: Any) -> None:
+    alert = alert_of("CA1", 1, 5)
+    ada, eve = taken_by(alert, "Ada", 20), taken_by(alert, "Eve", 10)
+    eve = msgspec.structs.replace(eve, data=msgspec.structs.replace(eve.data, **wrong))
+    shown = told(eve, ada, alert).picture.alert(alert.id)
+    assert shown is not None
+    assert shown.acknowledged is not None
+    assert shown.acknowledged.by == "Ada"
+
+
+def test_a_live_call_that_was_let_go_for_room_can_still_be_objected_to(
+    make: Any, at: Any, told: Any, alert_of: Any
+) -> None:
+    own = [at(make.state(), 0), at(make.utterance(1), 1), alert_of("CA1", 1, 2)]
+    other = at(make.state("CA2"), 3)
+    model = told(*own, other, keep=Keep(calls=1))
+    assert [alert.id for alert in model.picture.alerts()] == ["CA1-alert-1"]
+    model.cleared(KEY)
+    assert model.picture.alerts() == ()
+    assert not model.receive(alert_of("CA1", 2, 2), NOW_S).shown  # raised before, delivered after
+
+
+def test_it_can_as_well_where_it_was_heard_again_without_its_state_or_left_nothing_behind(
+    make: Any, at: Any, told: Any, alert_of: Any
+) -> None:
+    again = told(at(make.state(), 0), at(make.state("CA2"), 3), at(make.utterance(2), 4), keep=Keep(calls=1))
+    assert again.picture.detail(KEY) is not None
+    again.cleared(KEY)
+    assert again.picture.detail(KEY) is None
+    gone = told(at(make.state(), 0), at(make.state("CA2"), 3), keep=Keep(calls=1))
+    gone.cleared(KEY)
+    assert not gone.receive(alert_of("CA1", 1, 0), NOW_S).shown
+
+
+def test_what_was_let_go_is_kept_where_its_server_died_or_its_summary_had_come(
+    make: Any, at: Any, told: Any, alert_of: Any
+) -> None:
+    began, alert, other = at(make.state(), 0), alert_of("CA1", 1, 1), at(make.state("CA2"), 3)
+    dead = told(began, alert, other, at(make.status(), 9), keep=Keep(calls=1))
+    dead.cleared(KEY)
+    assert [one.id for one in dead.picture.alerts()] == ["CA1-alert-1"]
+    ended = told(began, alert, other, at(make.ended(), 4), keep=Keep(calls=1))
+    ended.cleared(KEY)
+    assert [one.id for one in ended.picture.alerts()] == ["CA1-alert-1"]

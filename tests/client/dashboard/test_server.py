@@ -337,3 +337,18 @@ async def test_the_extra_that_is_missing_is_named(mosquitto: Any, monkeypatch: p
     with pytest.raises(ClientError, match=r"pip install 'emotion-streamer-client\[dashboard\]'"):
         async with dashboard(served=Served(port=0), broker=Broker(mosquitto.url)):
             pass
+
+
+async def test_another_tenant_than_in_the_run_before_shows_nothing_of_the_others(
+    mosquitto: Any, make: Any, desk: Any, tmp_path: Path
+) -> None:
+    state = tmp_path / "dashboard.sqlite"
+    async with desk(mosquitto, state=state) as everybody:
+        await everybody.say(make.utterance(1, call="OLD", tenant="other"))
+        await everybody.until(lambda seen: call_of(seen, "OLD"))
+    await everybody.say(make.utterance(1, call="AWAY", tenant="other"))  # the broker keeps it for the session
+    async with desk(mosquitto, state=state, tenant="acme") as acme:
+        await acme.say(make.utterance(1, call="NEW", tenant="other"), make.utterance(1, call="OURS", tenant="acme"))
+        seen = await acme.until(lambda seen: call_of(seen, "OURS"))
+        assert [call["id"] for call in seen["calls"]] == ["OURS"]
+        assert seen["today"]["calls"] == 1

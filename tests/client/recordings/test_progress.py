@@ -24,6 +24,15 @@ def test_what_was_done_is_known_when_the_file_is_opened_again(tmp_path: Path) ->
         assert (progress.done(mark(1)), progress.done(mark(2))) == ("CA1", None)
 
 
+def test_the_file_holds_paths_and_is_for_its_user_alone(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        with Progress(tmp_path / "state", **HERE):
+            assert (tmp_path / "state").stat().st_mode & 0o777 == 0o600
+    finally:
+        os.umask(before)
+
+
 @given(st.data())
 def test_a_file_that_was_cut_off_anywhere_knows_the_calls_whose_lines_are_whole(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import traceback
 from collections.abc import Callable
+from pathlib import Path
 from random import Random
 from typing import Final
 
@@ -69,18 +71,24 @@ class Courier:
         try:
             await self._output.send(delivery.alert)
         except OutputError as problem:
-            now_s = self._clock()
-            hopeless = not problem.retry or now_s - delivery.found_s >= GIVE_UP_S
-            pause_s = min(_LONGEST_S, _FIRST_S * 2.0 ** min(delivery.tries, 16)) * self._random.uniform(0.5, 1.0)
-            next_try_s = None if hopeless else now_s + max(pause_s, problem.after_s)
-            words = str(problem)
-            await self._disk(lambda state: state.failed(alert, name, words, now_s, next_try_s))
-            self._tell(alert, words, delivery.tries + 1, hopeless)
+            await self._failed(delivery, problem)
+        except Exception as problem:  # noqa: BLE001 - whatever one output meets, bus and other outputs must go on
+            # Only what it is and where: an exception's own words may hold an address or a password.
+            await self._failed(delivery, OutputError(f"unexpected {_at(problem)}", retry=True))
         else:
             await self._disk(lambda state: state.delivered([alert], name, self._clock()))
             if self._told:
                 log.warning("output %s works again", name)
             self._told = ""
+
+    async def _failed(self, delivery: Delivery, problem: OutputError) -> None:
+        alert, name, now_s = delivery.alert.id, self._output.name, self._clock()
+        hopeless = not problem.retry or now_s - delivery.found_s >= GIVE_UP_S
+        pause_s = min(_LONGEST_S, _FIRST_S * 2.0 ** min(delivery.tries, 16)) * self._random.uniform(0.5, 1.0)
+        next_try_s = None if hopeless else now_s + max(pause_s, problem.after_s)
+        words = str(problem)
+        await self._disk(lambda state: state.failed(alert, name, words, now_s, next_try_s))
+        self._tell(alert, words, delivery.tries + 1, hopeless)
 
     def _tell(self, alert: str, words: str, tries: int, hopeless: bool) -> None:
         if hopeless:
@@ -95,3 +103,10 @@ class Courier:
             # Every new reason once: a server that is down for a day is not a day of messages.
             self._told = words
             log.warning("output %s: %s (trying again, alerts are kept)", self._output.name, words)
+
+
+def _at(problem: Exception) -> str:
+    """Return an exception's type and the line that raised it: ``KeyError (smtplib.py:341)``."""
+    frames = traceback.extract_tb(problem.__traceback__)
+    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return f"{type(problem).__name__}{where}"

@@ -11,14 +11,24 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
-from streamer_client.alerts.memory import CallMemory
+from streamer_client.alerts.memory import CallMemory, NodeMemory
 from streamer_client.alerts.rules import Rule
 from streamer_client.alerts.trackers import Evidence, Silence, Tracker, concerns, covers, tracker_for
-from streamer_client.events import AlertData, AlertEvent, CallRef, EndedEvent, Event, StateEvent, UtteranceEvent
+from streamer_client.events import (
+    AlertData,
+    AlertEvent,
+    EndedEvent,
+    Event,
+    StateEvent,
+    Status,
+    StatusEvent,
+    UtteranceEvent,
+)
 
 SOURCE = "/alerts"
 REMEMBERED = 10000
 """Ids of alerts, and of events of one call, that are kept to tell what comes again."""
+_MOST_NODES = 1000
 WITHDRAWN = "withdrawn"
 """Why a call ended whose party objected."""
 Key = tuple[str, str]
@@ -41,7 +51,8 @@ class Engine:
         self._calls: dict[Key, _Call] = {}
         self._alerted: dict[str, None] = {}
         self._touched: dict[Key, None] = {}
-        self._hears_states = any(rule.silence_of is not None for rule in self._rules)
+        self.nodes: dict[str, NodeMemory] = {}
+        """By their source: what servers last said of themselves."""
 
     @property
     def calls(self) -> int:
@@ -54,8 +65,8 @@ class Engine:
         Parameters
         ----------
         event : Event
-            Utterances count, an ended call is forgotten, the state of a call says who is analysed; everything else is
-            ignored. A repeated event changes nothing.
+            Utterances count, an ended call is forgotten, the state of a call says who is analysed, the status of a node
+            whether it died; everything else is ignored. A repeated event changes nothing.
         now_s : float
             Any clock that only goes forward.
         """
@@ -64,10 +75,33 @@ class Engine:
         if isinstance(event, EndedEvent):
             alerts = self._end(event, now_s)
         elif isinstance(event, UtteranceEvent):
-            alerts = self._call(event.data.call, now_s).receive(event)
-        elif isinstance(event, StateEvent) and self._hears_states:
-            self._call(event.data.call, now_s).memory.analysed = list(event.data.analysed)
+            alerts = self._call(event, now_s).receive(event)
+        elif isinstance(event, StateEvent):
+            self._call(event, now_s).describe(event)
+        elif isinstance(event, StatusEvent):
+            self.nodes.pop(event.source, None)
+            self.nodes[event.source] = NodeMemory(event.data.status is Status.OFFLINE, event.time)
+            if len(self.nodes) > _MOST_NODES:
+                del self.nodes[next(iter(self.nodes))]
         return [alert for alert in alerts if self._is_new(alert)]
+
+    def cleared(self, key: Key) -> bool:
+        """Take note that a call's state was taken away; return whether its party has objected.
+
+        No objection after its end, nor where its server has gone or begun anew since the call's last event: then it
+        died. In doubt it is one.
+        """
+        call = self._calls.get(key)
+        if call is not None:
+            if call.memory.over:
+                return False
+            node = self.nodes.get(call.memory.source)
+            if node is not None and (node.offline or node.time > call.memory.last_time):
+                call.memory.over = True
+                self._touched[key] = None
+                return False
+        self._forget(key)
+        return True
 
     def forget_idle(self, now_s: float) -> None:
         """Forget the calls that have had no event for too long."""
@@ -104,22 +138,25 @@ class Engine:
         """Put back the ids of alerts that were found before, oldest first."""
         self._alerted = dict.fromkeys(ids)
 
-    def _call(self, ref: CallRef, now_s: float) -> _Call:
+    def _call(self, event: UtteranceEvent | StateEvent | EndedEvent, now_s: float) -> _Call:
+        ref = event.data.call
         key = (ref.tenant, ref.id)
         # Taken out and put back, so that the dictionary's order is that of the last event.
         call = self._calls.pop(key, None) or _Call(self._rules, CallMemory())
         self._calls[key] = call
         self._touched[key] = None
         call.memory.last_s = now_s
+        call.memory.source = event.source
+        call.memory.last_time = max(call.memory.last_time, event.time)
         return call
 
     def _end(self, event: EndedEvent, now_s: float) -> list[AlertEvent]:
         key = (event.data.call.tenant, event.data.call.id)
         if event.data.reason == WITHDRAWN:
             self._forget(key)
-        elif key in self._calls:
-            return self._call(event.data.call, now_s).end(event)
-        return []
+            return []
+        # Also of a call that is not known (any more): the clearing of its state, which follows, is no objection then.
+        return self._call(event, now_s).end(event)
 
     def _forget(self, key: Key) -> None:
         self._calls.pop(key, None)
@@ -149,6 +186,10 @@ class _Call:
             return []
         self.memory.over = False  # a new call under the id of one that has ended
         data = event.data
+        role, n = data.speaker.role, data.utterance.n
+        if n <= self.memory.last_n.get(role, 0):
+            self._begin_anew()
+        self.memory.last_n[role] = n
         if data.speaker.role not in self.memory.analysed:
             self.memory.analysed.append(data.speaker.role)
         alerts = []
@@ -157,6 +198,20 @@ class _Call:
                 self._trackers[rule.name].feed(event)
                 alerts += self._judge(rule, event, data.utterance.end_ms)
         return alerts
+
+    def describe(self, event: StateEvent) -> None:
+        """Take who is analysed."""
+        if not self._knows(event):
+            self.memory.over = False  # a new call under the id of one that has ended
+        if not self.memory.over:
+            self.memory.analysed = list(event.data.analysed)
+
+    def _begin_anew(self) -> None:
+        """Forget what lies on a media clock that is gone: the server died, and the platform came back under this id."""
+        self.memory.last_n.clear()
+        self.memory.trackers.clear()
+        self.memory.silent_until_ms.clear()
+        self._watch(self.memory)
 
     def end(self, event: EndedEvent) -> list[AlertEvent]:
         if self._knows(event):

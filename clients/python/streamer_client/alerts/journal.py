@@ -12,8 +12,12 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
+import msgspec
+
 from streamer_client.alerts.disk import Disk
 from streamer_client.alerts.engine import WITHDRAWN, Engine, Key
+from streamer_client.alerts.memory import Cleared, NodeMemory
+from streamer_client.alerts.outputs.words import one_line
 from streamer_client.alerts.rules import BUS, Rule, fingerprint
 from streamer_client.alerts.state import Effect, State, pack
 from streamer_client.events import (
@@ -22,11 +26,14 @@ from streamer_client.events import (
     EndedEvent,
     Event,
     StateEvent,
+    StatusEvent,
     UtteranceEvent,
 )
 
 log = logging.getLogger(__name__)
 _RULES: Final = "rules"
+_NODES: Final = "nodes"
+_LONGEST_ID: Final = 128
 
 
 class Journal:
@@ -66,6 +73,7 @@ class Journal:
         self._on_bus = on_bus
         self._clock = clock
         self._unheard: set[str] = set()
+        self._unknown = 0
 
     async def restore(self) -> None:
         """Put back what an earlier run knew; what a rule knew that has changed since is dropped, and said so."""
@@ -80,6 +88,8 @@ class Journal:
                 call.memory.silent_until_ms.pop(name, None)
             self._engine.restore(call.key, call.memory, call.seen)
         self._engine.restore_alerted(alerted)
+        nodes = await self._disk(lambda state: state.get(_NODES) or "{}")
+        self._engine.nodes.update(msgspec.json.decode(nodes, type=dict[str, NodeMemory]))
         under_way = self._engine.calls
         if under_way:
             for name in changed:
@@ -92,14 +102,14 @@ class Journal:
         for output, count in (await self._disk(lambda state: state.abandon(self._outputs, self._clock()))).items():
             log.warning("output %s is gone: the %d alerts that waited for it are kept as failed", output, count)
 
-    async def take(self, events: Iterable[Event]) -> set[str]:
+    async def take(self, events: Iterable[Event | Cleared]) -> set[str]:
         """Take events and store what they do; return the names of the outputs that have something new."""
         woken: set[str] = set()
-        part: list[Event] = []
+        part: list[Event | Cleared] = []
         for event in events:
             part.append(event)
             # An objection takes effect before anything that comes behind it.
-            if isinstance(event, EndedEvent) and event.data.reason == WITHDRAWN:
+            if isinstance(event, Cleared) or (isinstance(event, EndedEvent) and event.data.reason == WITHDRAWN):
                 woken |= await self._store(part)
                 part = []
         return woken | await self._store(part)
@@ -117,11 +127,15 @@ class Journal:
     def _clock_s(self) -> float:
         return self._before_s + self._now_s()
 
-    async def _store(self, events: Sequence[Event]) -> set[str]:
+    async def _store(self, events: Sequence[Event | Cleared]) -> set[str]:
         """Run events through the engine and store the outcome; nothing else may run between the two."""
         found: list[tuple[AlertEvent, tuple[str, ...]]] = []
         withdrawn: list[Key] = []
         for event in events:
+            if isinstance(event, Cleared):
+                if self._engine.cleared((event.tenant, event.call)):
+                    withdrawn.append((event.tenant, event.call))
+                continue
             found += [
                 (alert, self._rules[alert.data.rule].outputs or self._outputs)
                 for alert in self._engine.receive(event, now_s=self._clock_s())
@@ -134,7 +148,7 @@ class Journal:
             seen=[
                 (*key, event.id)
                 for event in events
-                if isinstance(event, UtteranceEvent | EndedEvent)
+                if isinstance(event, UtteranceEvent | StateEvent | EndedEvent)
                 and self._engine.memory(key := (event.data.call.tenant, event.data.call.id)) is not None
             ],
             calls={key: pack(self._engine.memory(key)) for key in self._engine.take_touched()},
@@ -143,13 +157,26 @@ class Journal:
             withdrawn=withdrawn,
             clock_s=self._clock_s(),
         )
+        if any(isinstance(event, StatusEvent) for event in events):
+            nodes = msgspec.json.encode(self._engine.nodes).decode()
+            await self._disk(lambda state: state.put(_NODES, nodes))
         if effect.seen or effect.calls or effect.acknowledgements or effect.withdrawn:
             for one in await self._disk(lambda state: state.apply(effect, self._clock())):
-                log.warning("acknowledgement of an alert that is not known here (any more): %s", one.data.alert)
+                self._warn_of_unknown(one)
         echoes = [event.id for event in events if isinstance(event, AlertEvent)]
         if echoes:
             await self.sent(echoes)
         return {output for _, outputs in found for output in outputs}
+
+    def _warn_of_unknown(self, event: AcknowledgementEvent) -> None:
+        """Say of the 1st, 10th, 100th ... that its alert is not known: whoever may acknowledge must not fill a disk."""
+        self._unknown += 1
+        if str(self._unknown).strip("0") == "1":
+            log.warning(
+                "acknowledgement of an alert that is not known here (any more): %s (%d so far)",
+                one_line(event.data.alert)[:_LONGEST_ID],
+                self._unknown,
+            )
 
     def _warn_of_silence(self, event: StateEvent) -> None:
         """Say once of each rule about silence that it cannot be judged where the other side is not analysed."""

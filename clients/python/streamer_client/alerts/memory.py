@@ -49,6 +49,20 @@ class SilenceMemory(msgspec.Struct, tag="silence"):
 Memory = RepeatedMemory | SustainedMemory | RisingMemory | SilenceMemory
 
 
+class Cleared(msgspec.Struct, frozen=True):
+    """That a call's retained state was taken away: the call is over, or its party has objected."""
+
+    tenant: str
+    call: str
+
+
+class NodeMemory(msgspec.Struct, frozen=True):
+    """What a server last said of itself, or its broker of it."""
+
+    offline: bool
+    time: str
+
+
 class CallMemory(msgspec.Struct):
     """Of one call, all rules together."""
 
@@ -56,6 +70,12 @@ class CallMemory(msgspec.Struct):
     """When its last event came, on the clock that the engine is told."""
     over: bool = False
     """Ended; kept for a while so that events which come again are known."""
+    source: str = ""
+    """Who sent its last event: its server."""
+    last_time: str = ""
+    """The latest time of its events, RFC 3339 in UTC, so that it sorts as text."""
+    last_n: dict[str, int] = {}
+    """By role: number of the last utterance. One that is not above it, with a new id, is of a clock begun anew."""
     analysed: list[str] = []
     """Roles that are known to have utterance events in this call."""
     silent_until_ms: dict[str, float] = {}

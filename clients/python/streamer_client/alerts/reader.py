@@ -9,6 +9,8 @@ import logging
 
 import aiomqtt
 
+from streamer_client.alerts.memory import Cleared
+from streamer_client.belonging import belongs
 from streamer_client.events import Event, EventError, StatusEvent, UnknownEvent, decode
 
 log = logging.getLogger(__name__)
@@ -21,19 +23,22 @@ class Reader:
     ----------
     tenant : str
         Whose calls; ``+`` = all.
+    base : str
+        First levels of every topic, as configured in the server.
     """
 
-    def __init__(self, tenant: str) -> None:
+    def __init__(self, tenant: str, base: str = "emotion") -> None:
         self.skipped = 0
         """Messages that were no event or should not have come; 1, 10, 100 ... are logged."""
         self._tenant = tenant
+        self._base = base
 
-    def read(self, message: aiomqtt.Message) -> Event | None:
-        """Return the event in a message; None where there is none for us."""
+    def read(self, message: aiomqtt.Message) -> Event | Cleared | None:
+        """Return the event in a message, or that a call's state was taken away; None where there is none for us."""
         topic, payload = message.topic.value, message.payload
         if not isinstance(payload, bytes) or not payload:
-            return None  # the retained state of a call is cleared by an empty message
-        if message.retain and not topic.endswith("/state"):
+            return self._cleared(topic)
+        if message.retain and not topic.endswith(("/state", "/status")):
             # What somebody made the broker keep comes again with every new session, as if it had just been said.
             self._skip(f"a retained message on {topic}, where nothing of ours is ever retained")
             return None
@@ -42,10 +47,22 @@ class Reader:
         except EventError as problem:
             self._skip(f"a message on {topic}: {problem}")
             return None
-        if isinstance(event, UnknownEvent | StatusEvent):
+        return None if isinstance(event, UnknownEvent) else self._ours(topic, event)
+
+    def _ours(self, topic: str, event: Event) -> Event | None:
+        """Return an event that is on its own topic and of our tenant."""
+        if not belongs(topic, event, self._base):
+            self._skip(f"an event on {topic}, which is not the topic of its type, tenant and call")
             return None
         # A subscription of an earlier run may still have put something into the session.
-        return event if self._tenant in {"+", event.data.call.tenant} else None
+        return event if isinstance(event, StatusEvent) or self._tenant in {"+", event.data.call.tenant} else None
+
+    def _cleared(self, topic: str) -> Cleared | None:
+        """Return which call's retained state an empty message takes away."""
+        match topic.removeprefix(f"{self._base}/v1/").split("/"):
+            case [tenant, "calls", call, "state"] if self._tenant in {"+", tenant}:
+                return Cleared(tenant, call)
+        return None
 
     def _skip(self, what: str) -> None:
         self.skipped += 1

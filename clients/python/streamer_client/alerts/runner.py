@@ -10,6 +10,7 @@ must never decide whether something is an alert.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from streamer_client.alerts.disk import Disk
 from streamer_client.alerts.journal import Journal
 from streamer_client.alerts.link import Link
 from streamer_client.alerts.output import Output
+from streamer_client.alerts.outputs.words import one_line
 from streamer_client.alerts.reader import Reader
 from streamer_client.alerts.rules import BUS, Rule
 from streamer_client.alerts.session import Session
@@ -32,6 +34,7 @@ from streamer_client.broker import DEFAULT_URL, Broker
 from streamer_client.events import AlertEvent
 from streamer_client.subscribe import Status
 
+log = logging.getLogger(__name__)
 KEEP_DAYS: Final = 90
 _AT_ONCE: Final = 100
 _TIDY_S: Final = 60.0
@@ -88,7 +91,7 @@ async def run_alerts(
     """
     broker = broker or Broker(DEFAULT_URL)
     rules = tuple(rules)
-    session = Session(broker, rules, tenant=tenant, base=base, on_status=on_status)
+    session = Session(broker, tenant=tenant, base=base, on_status=on_status)
     disk = Disk(State(state))
     try:
         if str(state) != MEMORY:
@@ -104,7 +107,7 @@ async def run_alerts(
             for output in outputs
         }
         link = await session.connect()
-        service = _Service(session, base, Reader(tenant), journal, disk, couriers, listened)
+        service = _Service(session, base, Reader(tenant, base), journal, disk, couriers, listened)
         await _together(
             service.serve(link),
             _tidy(journal, disk, keep_days * _DAY_S),
@@ -187,8 +190,17 @@ class _Service:
                 await self.for_bus.wait()
             for delivery in waiting:
                 alert = delivery.alert
-                await link.publish(f"{self.base}/v1/{alert.data.call.tenant}/alerts/{alert.data.severity}", alert)
-                await self.journal.sent([alert.id])
+                try:
+                    await link.publish(f"{self.base}/v1/{alert.data.call.tenant}/alerts/{alert.data.severity}", alert)
+                except ValueError as problem:
+                    # A tenant that can be no topic. It would be tried first after each restart, and end each of them.
+                    await self._give_up(alert.id, f"no topic can have its tenant: {problem}")
+                else:
+                    await self.journal.sent([alert.id])
+
+    async def _give_up(self, alert: str, why: str) -> None:
+        log.warning("alert %s cannot be published and is kept as failed: %s", alert, one_line(why))
+        await self.disk(lambda state: state.failed(alert, BUS, why, time.time(), None))
 
 
 async def _tidy(journal: Journal, disk: Disk, keep_s: float) -> None:

@@ -9,13 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from random import Random
 
 from streamer_client.alerts.disk import Disk
 from streamer_client.alerts.fence import Fence
 from streamer_client.alerts.link import ForbiddenError, Link
-from streamer_client.alerts.rules import Rule
 from streamer_client.broker import Broker, backoff
 from streamer_client.errors import BrokerError, OptionError
 from streamer_client.subscribe import Status, topics
@@ -31,8 +30,6 @@ class Session:
     Parameters
     ----------
     broker : Broker
-    rules : sequence of Rule
-        They decide what must be heard.
     tenant, base : str
         As in :func:`streamer_client.subscribe.topics`.
     on_status : callable, optional
@@ -47,15 +44,13 @@ class Session:
     def __init__(
         self,
         broker: Broker,
-        rules: Sequence[Rule],
         *,
         tenant: str,
         base: str,
         on_status: StatusCallback | None = None,
     ) -> None:
-        kinds = ["utterance", "ended", "acknowledgement"]
-        if any(rule.silence_of is not None for rule in rules):
-            kinds.append("state")  # who is analysed
+        # An objection is a state that is taken away; a node's status tells it from a server that died.
+        kinds = ["utterance", "ended", "acknowledgement", "state", "status"]
         self.fence: Fence | None = None
         """None where the broker keeps nothing for us."""
         self._broker = broker

@@ -6,8 +6,10 @@ is wrong, 130 after Ctrl-C. This folder must never hold what a program would wan
 
 from __future__ import annotations
 
+import inspect
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from io import TextIOWrapper
 
 import typer
@@ -28,13 +30,38 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command("replay")(replay_command)
-app.command("watch")(watch_command)
-app.command("alerts")(alerts_command)
-app.command("acknowledge")(acknowledge_command)
-app.command("dashboard")(dashboard_command)
-app.command("home-assistant")(home_assistant_command)
-app.command("tap")(tap_command)
+
+_COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
+    "replay": (replay_command, "Play recordings to a server as live calls."),
+    "watch": (watch_command, "Follow events and alerts as they are published."),
+    "alerts": (alerts_command, "Apply alert rules to live calls."),
+    "acknowledge": (acknowledge_command, "Say that somebody takes care of an alert."),
+    "dashboard": (dashboard_command, "Show calls and alerts on one page, live."),
+    "home-assistant": (home_assistant_command, "Let Home Assistant find calls and alerts."),
+    "tap": (tap_command, "Stream this computer's sound to a server."),
+}
+"""Each command, and what the list of commands says of it: one line that is not cut."""
+
+
+def mount(application: typer.Typer, program: str, names: Iterable[str] = tuple(_COMMANDS)) -> None:
+    """Add commands of this folder to a typer application.
+
+    Parameters
+    ----------
+    application : typer.Typer
+    program : str
+        With it the examples in their help begin, so that they can be pasted.
+    names : iterable of str
+        Which; all if not given.
+    """
+    for name in names:
+        command, summary = _COMMANDS[name]
+        text = inspect.getdoc(command) or ""
+        pastable = re.sub(rf"^  {name}(?= |$)", f"  {program} {name}", text, flags=re.MULTILINE)
+        application.command(name, help=pastable, short_help=summary)(command)
+
+
+mount(app, "streamer-client")
 
 
 def run_app(
@@ -87,6 +114,7 @@ __all__ = [
     "app",
     "dashboard_command",
     "main",
+    "mount",
     "replay_command",
     "run_app",
     "watch_command",

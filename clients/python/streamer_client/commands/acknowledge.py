@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -54,12 +55,21 @@ def acknowledge_command(
 
     \b
     Examples:
-      acknowledge 0f3c1be2 --call CA1 --by "Desk 2" --note "Called back, refund agreed."
-      acknowledge 0f3c1be2 --state /var/lib/alerts.sqlite --by "Desk 2"
+      acknowledge 9139255f6b89c1e3506a5de3829e4c8f --call CA1 --by "Desk 2" --note "Called back."
+      acknowledge 9139255f6b89c1e3506a5de3829e4c8f --state /var/lib/alerts.sqlite --by "Desk 2"
     """  # noqa: D301 - \b keeps the examples' lines apart
+    if not re.fullmatch("[0-9a-f]{32}", alert):
+        typer.echo(
+            f"note: {alert!r} is no id that the alert service gives (32 digits of 0-9 and a-f); "
+            "copy it in full from the alert",
+            err=True,
+        )
     meant: AlertEvent | str = alert if call else find_alert(state, alert)
     broker = Broker(mqtt, version, username, password_file, ca_file, cert_file, key_file)
     said = asyncio.run(
         acknowledge(broker, meant, by=by, note=note, call=CallRef(id=call, tenant=tenant) if call else None, base=base)
     )
-    typer.echo(f"alert {said.data.alert} of call {said.data.call.id} is acknowledged by {said.data.by}")
+    # Not "is acknowledged": with --call nobody has looked whether there is such an alert.
+    typer.echo(
+        f"said on the bus: alert {said.data.alert} of call {said.data.call.id} is acknowledged by {said.data.by}"
+    )

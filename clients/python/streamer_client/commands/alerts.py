@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
@@ -110,10 +111,13 @@ def alerts_command(
         _try_outputs(outputs)
     if check or test_outputs:
         return
+    broker = Broker(mqtt, version, username, password_file, ca_file, cert_file, key_file)
+    whose = "every tenant" if tenant == "+" else f"tenant {tenant}"
+    typer.echo(f"following {whose} at {broker.address}, state {state}; Ctrl-C ends it", err=True)
     asyncio.run(
         run_alerts(
             loaded,
-            broker=Broker(mqtt, version, username, password_file, ca_file, cert_file, key_file),
+            broker=broker,
             tenant=tenant,
             base=base,
             state=state,
@@ -138,9 +142,18 @@ def _warning(rule: Rule) -> str | None:
 
 def _explain(rules: Sequence[Rule], file: str) -> None:
     try:
+        for line in _explained(rules, file):
+            typer.echo(line)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever reads us (`| head`) has enough. What is left has nowhere to go, nor has Python's last flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _explained(rules: Sequence[Rule], file: str) -> Iterator[str]:
+    try:
         with nullcontext(sys.stdin.buffer) if file == "-" else Path(file).open("rb") as lines:
-            for line in explain(rules, read_events(lines)):
-                typer.echo(line)
+            yield from explain(rules, read_events(lines))
     except OSError as problem:
         raise OptionError(f"cannot read {file}: {problem.strerror}; record one with watch --json") from problem
 

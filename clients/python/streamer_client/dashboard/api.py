@@ -19,17 +19,18 @@ is a :class:`Refusal`.
 **The stream.** ``GET /api/stream?cursor=N`` with the cursor of a snapshot, or ``Last-Event-ID`` when the browser comes
 back, sends what has changed since. Each message has ``id:`` (the cursor after it), ``event:`` and ``data:``
 
-=========  ==============================================================================================
-`event:`   `data:`
-=========  ==============================================================================================
-`call`     :class:`Call`: put it in the place of the one with this tenant and id. Its page asks for the detail again
-`alert`    :class:`Alert`: likewise, by id
-`today`    :class:`Today`, every few seconds at most
-`node`     :class:`Node`: likewise, by node
-`broker`   :class:`BrokerState`
-`gone`     :class:`Gone`: remove the call and all its alerts at once
-`reset`    :class:`Reset`: what was missed is no longer known; ask for the snapshot and go on from its cursor
-=========  ==============================================================================================
+============  ===========================================================================================
+`event:`      `data:`
+============  ===========================================================================================
+`call`        :class:`Call`: put it in the place of the one with this tenant and id. Its page asks for the detail again
+`alert`       :class:`Alert`: likewise, by id
+`today`       :class:`Today`, every few seconds at most
+`node`        :class:`Node`: likewise, by node
+`broker`      :class:`BrokerState`
+`gone`        :class:`Gone`: remove the call and all its alerts at once
+`alert_gone`  :class:`AlertGone`: remove the alert
+`reset`       :class:`Reset`: what was missed is no longer known; ask for the snapshot and go on from its cursor
+============  ===========================================================================================
 
 Changes of one call, alert or node that come faster than they can be sent are put together: the last one counts. A
 comment line comes every 15 s, so that a dead connection shows.
@@ -240,6 +241,12 @@ class Gone(msgspec.Struct, frozen=True):
     """A call that is to be shown no more: an objection, or its time is over."""
 
     tenant: str
+    id: str
+
+
+class AlertGone(msgspec.Struct, frozen=True):
+    """An alert that is to be shown no more: its time is over, or there are too many."""
+
     id: str
 
 

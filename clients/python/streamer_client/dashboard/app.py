@@ -146,15 +146,16 @@ class Dashboard:
 
     async def _login(self, request: Request) -> Response:
         self._own_page(request)
-        address = self._address(request)
-        wait_s = self._throttle.wait_s(address, self._monotonic_s())
-        if wait_s:
-            raise _RefusedError(
-                429, f"too many wrong tokens from this address; try again in {wait_s} s", retry_after_s=wait_s
-            )
         asked = await _body(request, Login)
         name = self._tokens.owner(asked.token)
         if name is None:
+            # Only who is wrong has to wait: behind one address there may be a whole floor.
+            address = self._address(request)
+            wait_s = self._throttle.wait_s(address, self._monotonic_s())
+            if wait_s:
+                raise _RefusedError(
+                    429, f"too many wrong tokens from this address; try again in {wait_s} s", retry_after_s=wait_s
+                )
             self._throttle.failed(address, self._monotonic_s())
             raise _RefusedError(401, "this token is not right", name_needed=self._tokens.shared)
         if not name:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from streamer_client.dashboard.records import CallKey
 
-Kind = Literal["call", "alert", "today", "node", "broker", "gone"]
+Kind = Literal["call", "alert", "today", "node", "broker", "gone", "alert_gone"]
 Name = CallKey | str
 """Which one: a call's key, an alert's id, a node's name; empty for `today` and `broker`."""
 
@@ -28,7 +28,11 @@ class Changes:
         """Calls that went because there is too much, or it is too long ago."""
         self.objections_over = False
         """Some objections are so long ago that nothing of their calls comes any more."""
+        self.hidden: list[tuple[CallKey, str, float]] = []
+        """Calls among those evicted that may still go on: their server's source and the time of their last event."""
         self.alerts_dropped: list[str] = []
+        self.early_dropped: list[tuple[CallKey, str]] = []
+        """Calls and alerts whose acknowledgements went although the alert never came."""
         self.rows: list[str] = []
         """Utterances that went although their call stays."""
 
@@ -37,8 +41,13 @@ class Changes:
         self.shown.append(("call", key))
 
     def alert(self, name: str) -> None:
-        """Note that an alert is new, looks different or went."""
+        """Note that an alert is new or looks different."""
         self.shown.append(("alert", name))
+
+    def alert_gone(self, name: str) -> None:
+        """Note that an alert is to be shown no more."""
+        self.shown.append(("alert_gone", name))
+        self.today = True
 
     def node(self, name: str) -> None:
         """Note that a server said something new."""

@@ -49,11 +49,14 @@ class Floor:
         self.tally = Tally()
         self.calls: dict[CallKey, CallRecord] = {}
         self.alerts: dict[str, AlertRecord] = {}
-        self.early: dict[str, AcknowledgementEvent] = {}
-        """Acknowledgements whose alert has not come yet."""
+        self.early: dict[tuple[CallKey, str], AcknowledgementEvent] = {}
+        """Acknowledgements whose alert has not come yet, by the call and the alert that they name."""
         self.nodes: dict[str, StatusEvent] = {}
         self.objections: dict[CallKey, float] = {}
         """Calls whose party has objected, and the time of the last event that was known of each."""
+        self.hidden: dict[CallKey, tuple[str, float]] = {}
+        """Calls that were let go although they may still go on, so that an objection still finds them: the source of
+        each, and the time of its last event."""
         self.utterances = 0
         """Of all calls."""
 
@@ -69,12 +72,12 @@ class Floor:
             return at_s < record.not_before_s
         return key in self.objections and not (begins and at_s > self.objections[key])
 
-    def died(self, record: CallRecord) -> bool:
+    def died(self, source: str, last_s: float) -> bool:
         """Whether the server of a call has gone, or begun anew, since anything was heard of the call."""
-        status = self._status_of(record)
+        status = self._status_of(source)
         if status is None:
             return False
-        return status.data.status is Status.OFFLINE or epoch_s(status.time) > record.last_s
+        return status.data.status is Status.OFFLINE or epoch_s(status.time) > last_s
 
     def is_live(self, record: CallRecord) -> bool:
         """Whether a call goes on, as far as anybody knows."""
@@ -82,7 +85,7 @@ class Floor:
 
     def node_offline(self, record: CallRecord) -> bool:
         """Whether the server of a call says, or is said, to be gone."""
-        status = self._status_of(record)
+        status = self._status_of(record.source)
         return status is not None and status.data.status is Status.OFFLINE
 
     def open_alerts(self, record: CallRecord) -> int:
@@ -103,11 +106,14 @@ class Floor:
             self.tally.call(known.first_s, -1)
             for row in known.utterances.values():
                 self.tally.verdict(epoch_s(row.time), row.emotion, -1, uncertain=row.uncertain)
-        for name in [name for name, alert in self.alerts.items() if alert.call == key]:
+        names = set(self.alerts_of(key))
+        for name in names:
             alert = self.alerts.pop(name)
             self.tally.alert(alert.at_s, str(alert.event.data.severity), -1)
-        for name in [name for name, early in self.early.items() if key_of(early.data.call) == key]:
-            del self.early[name]
+        # Also what somebody said of its alerts under the name of another call.
+        for early in [early for early in self.early if early[0] == key or early[1] in names]:
+            self.drop_early(early, changes)
+        self.hidden.pop(key, None)
         self.objections[key] = at_s
         changes.withdrawn.append((key, at_s))
         changes.gone(key)
@@ -127,9 +133,11 @@ class Floor:
             if alert.at_s < oldest_s:
                 self._drop_alert(name, changes)
         objections = {key: at_s for key, at_s in self.objections.items() if at_s >= oldest_s}
-        changes.objections_over = len(objections) < len(self.objections)
-        self.objections = objections
-        self.early = {name: event for name, event in self.early.items() if epoch_s(event.time) >= oldest_s}
+        hidden = {key: one for key, one in self.hidden.items() if one[1] >= oldest_s}
+        changes.objections_over = len(objections) < len(self.objections) or len(hidden) < len(self.hidden)
+        self.objections, self.hidden = objections, hidden
+        for early in [early for early, event in self.early.items() if epoch_s(event.time) < oldest_s]:
+            self.drop_early(early, changes)
         self.tally.forget(oldest_s, now_s + _AHEAD_S)
         return changes
 
@@ -149,11 +157,19 @@ class Floor:
             )
             self._drop_alert(min(self.alerts.values(), key=first).event.id, changes)
 
+    def drop_early(self, early: tuple[CallKey, str], changes: Changes) -> None:
+        """Let acknowledgements go whose alert has not come."""
+        del self.early[early]
+        changes.early_dropped.append(early)
+
     def _drop_call(self, key: CallKey, changes: Changes) -> None:
         """Let a call go; its counts stay, and alerts that nobody has taken care of stay as well."""
         record = self.calls.pop(key)
         self.utterances -= len(record.utterances)
         changes.evicted.append(key)
+        if not (record.summarised or record.over == "cleared"):
+            self.hidden[key] = record.source, record.last_s
+            changes.hidden.append((key, record.source, record.last_s))
         changes.gone(key)
         for name in sorted(record.alerts & self.alerts.keys()):
             if self.alerts[name].acknowledgement is None:
@@ -164,15 +180,15 @@ class Floor:
     def _drop_alert(self, name: str, changes: Changes) -> None:
         alert = self.alerts.pop(name)
         changes.alerts_dropped.append(name)
-        changes.alert(name)
+        changes.alert_gone(name)
         record = self.calls.get(alert.call)
         if record is not None:
             record.alerts.discard(name)
             changes.call(alert.call)
 
-    def _status_of(self, record: CallRecord) -> StatusEvent | None:
-        status = self.nodes.get(record.source.rpartition("/")[2])
-        return status if status is not None and status.source == record.source else None
+    def _status_of(self, source: str) -> StatusEvent | None:
+        status = self.nodes.get(source.rpartition("/")[2])
+        return status if status is not None and status.source == source else None
 
 
 def key_of(call: CallRef) -> CallKey:

@@ -12,13 +12,13 @@ from collections.abc import Callable
 
 import msgspec
 
-from streamer_client.dashboard.api import BrokerState, CallDetail, Gone, Snapshot, Today
+from streamer_client.dashboard.api import AlertGone, BrokerState, CallDetail, Gone, Snapshot, Today
 from streamer_client.dashboard.changes import Changes, Kind, Name
 from streamer_client.dashboard.model import Model
 from streamer_client.dashboard.records import CallKey
 from streamer_client.dashboard.store import Store
 from streamer_client.dashboard.times import rfc3339
-from streamer_client.events import Event, EventError, UnknownEvent, decode
+from streamer_client.events import Event, EventError, StatusEvent, UnknownEvent, decode
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +48,8 @@ class Hub:
         The clock, seconds since 1970.
     midnight_s : callable
         Takes such a time; returns when that day began on the wall.
+    tenant : str
+        Whose calls are shown; ``+`` = all. What comes of others is left out.
     remembered : int
         See :data:`REMEMBERED`.
     """
@@ -59,6 +61,7 @@ class Hub:
         *,
         now_s: Callable[[], float],
         midnight_s: Callable[[float], float],
+        tenant: str = "+",
         remembered: int = REMEMBERED,
     ) -> None:
         self.model = model
@@ -69,6 +72,7 @@ class Hub:
         self._store = store
         self._now_s = now_s
         self._midnight_s = midnight_s
+        self._tenant = tenant
         self._remembered = remembered
         self._news: dict[tuple[Kind, Name], int] = {}
         """What changed, with the cursor of its last change, the latest last."""
@@ -76,7 +80,8 @@ class Hub:
         self._changed = asyncio.Event()
         self._today_stale = False
         self._hour = 0
-        self._timeless = 0
+        self.left_out = 0
+        """Events that cannot be right; the first are logged."""
         self.closed = False
 
     async def load(self) -> None:
@@ -87,28 +92,41 @@ class Hub:
         now_s = self._now_s()
         for key, at_s in kept.withdrawn:
             self.model.floor.withdraw(key, at_s, Changes())
+        self.model.floor.hidden.update((key, one) for key, one in kept.hidden.items() if self._ours(key[0]))
         for payload in kept.events:
             event = decode(payload)
-            if not isinstance(event, UnknownEvent):
+            if isinstance(event, UnknownEvent) or not self._of_ours(event):
+                continue
+            try:
                 self._keep(self.model.receive(event, now_s), None)
+            except EventError as problem:
+                self._leave_out(event, problem)
+                self._store.dropped(event.id)
         for key in kept.lost:
             self.model.lose(key, Changes())
-        self.model.floor.load(kept.quarters)
+        if self._ours(kept.tenant):
+            self.model.floor.load(kept.quarters)
+        else:
+            # Counts of a time when others were shown, too, cannot be told apart; those of what is left are.
+            self.model.floor.tally.changed.update(kept.quarters)
+        self._store.of_tenant(self._tenant)
 
     def receive(self, event: Event) -> None:
         """Take one event off the bus."""
+        if not self._of_ours(event):
+            return
         try:
             changes = self.model.receive(event, self._now_s())
         except EventError as problem:
-            self._timeless += 1
-            if self._timeless <= _ALWAYS_TOLD:
-                log.warning("left out an event of %s: %s", event.source, problem)
+            self._leave_out(event, problem)
             return
         self._keep(changes, event)
         self._tell(changes)
 
     def cleared(self, key: CallKey) -> None:
         """Take note that a call's retained state was taken away."""
+        if not self._ours(key[0]):
+            return
         changes = self.model.cleared(key)
         self._keep(changes, None)
         self._tell(changes)
@@ -208,6 +226,17 @@ class Hub:
             return False
         return True
 
+    def _ours(self, tenant: str) -> bool:
+        return self._tenant in {"+", tenant}
+
+    def _of_ours(self, event: Event) -> bool:
+        return isinstance(event, StatusEvent) or self._ours(event.data.call.tenant)
+
+    def _leave_out(self, event: Event, problem: EventError) -> None:
+        self.left_out += 1
+        if self.left_out <= _ALWAYS_TOLD:
+            log.warning("left out an event of %.80r: %s", event.source, problem)
+
     def _keep(self, changes: Changes, event: Event | None) -> None:
         if self._store is None:
             return
@@ -219,8 +248,12 @@ class Hub:
             self._store.withdrawn(key, at_s)
         for key in changes.evicted:
             self._store.evicted(key, self.model.floor.alerts_of(key))
+        for key, source, last_s in changes.hidden:
+            self._store.hidden(key, source, last_s)
         for name in changes.alerts_dropped:
             self._store.dropped(name)
+        for key, name in changes.early_dropped:
+            self._store.early_dropped(key, name)
         for key in changes.lost:
             self._store.lost(key)
 
@@ -257,4 +290,7 @@ class Hub:
             return self.broker
         if isinstance(name, tuple):
             return Gone(*name) if kind == "gone" else self.model.picture.call(name)
+        if kind == "alert_gone":
+            # One of this id that has come since then is shown: the page must not lose it again.
+            return None if name in self.model.floor.alerts else AlertGone(name)
         return self.model.picture.node(name) if kind == "node" else self.model.picture.alert(name)

@@ -15,21 +15,25 @@ its server is `offline`                    lost; live again where the server was
 nothing is heard of it for :attr:`quiet_s`  lost; live again with the next event
 =========================================  =================================================================
 
-A cleared state looks the same after an objection and after a crash (docs/privacy.md): in doubt it is an objection.
+A cleared state looks the same after an objection and after a crash (docs/privacy.md): in doubt it is an objection. It
+is one as well of a call that was let go for room while it went on, or of which no state was heard.
 """
 
 from __future__ import annotations
 
+from streamer_client.alerts.acknowledge import LONGEST_BY, LONGEST_NOTE, acknowledgement
 from streamer_client.dashboard.changes import Changes
 from streamer_client.dashboard.floor import Floor, Keep, key_of
 from streamer_client.dashboard.picture import Picture
 from streamer_client.dashboard.records import AlertRecord, CallKey, CallRecord, first_of
 from streamer_client.dashboard.times import epoch_s
+from streamer_client.errors import OptionError
 from streamer_client.events import (
     AcknowledgementEvent,
     AlertEvent,
     EndedEvent,
     Event,
+    EventError,
     PartialEvent,
     StateEvent,
     Status,
@@ -64,7 +68,7 @@ class Model:
         Raises
         ------
         EventError
-            Its time is none.
+            Its time is none; or it is an acknowledgement that nobody may have written, or of another call's alert.
         """
         at_s = epoch_s(event.time)
         changes = Changes()
@@ -82,12 +86,18 @@ class Model:
         """Take note that the retained state of a call was taken away."""
         changes = Changes()
         record = self.floor.calls.get(key)
-        if record is None or record.state is None or record.summarised or record.over == "cleared":
+        if record is not None:
+            if record.summarised or record.over == "cleared":
+                return changes
+            if self.floor.died(record.source, record.last_s):
+                self.lose(key, changes)
+            else:
+                self.floor.withdraw(key, record.last_s, changes)
             return changes
-        if self.floor.died(record):
-            self.lose(key, changes)
-        else:
-            self.floor.withdraw(key, record.last_s, changes)
+        times = [self.floor.alerts[name].at_s for name in self.floor.alerts_of(key)]
+        source, last_s = self.floor.hidden.get(key, ("", max(times, default=0.0)))
+        if (times or key in self.floor.hidden) and not self.floor.died(source, last_s):
+            self.floor.withdraw(key, max([last_s, *times]), changes)
         return changes
 
     def lose(self, key: CallKey, changes: Changes) -> None:
@@ -121,6 +131,8 @@ class Model:
             self.floor.calls[key] = record
             self.floor.tally.call(at_s)
             changes.today = True
+        if isinstance(event, StateEvent | EndedEvent):
+            self.floor.hidden.pop(key, None)
         self._heard(record, at_s, now_s, event.time, changes)
         if self._take(record, event, at_s, changes):
             changes.call(key)
@@ -167,7 +179,7 @@ class Model:
         if event.id in self.floor.alerts or self.floor.objected(key, at_s, begins=False):
             return
         alert = self.floor.alerts[event.id] = AlertRecord(event, at_s)
-        alert.acknowledgement = self.floor.early.pop(event.id, None)
+        alert.acknowledgement = self.floor.early.pop((key, event.id), None)
         self.floor.tally.alert(at_s, str(event.data.severity))
         changes.keep = changes.today = True
         changes.alert(event.id)
@@ -177,17 +189,20 @@ class Model:
         self.floor.bound(key, changes)
 
     def _acknowledgement(self, event: AcknowledgementEvent, changes: Changes) -> None:
-        name = event.data.alert
+        _check(event)
+        name, key = event.data.alert, key_of(event.data.call)
         alert = self.floor.alerts.get(name)
         if alert is None:
-            if self.floor.objected(key_of(event.data.call), epoch_s(event.time), begins=False):
+            if self.floor.objected(key, epoch_s(event.time), begins=False):
                 return
-            known = self.floor.early.get(name)
-            self.floor.early[name] = first_of(known, event) or event
-            changes.keep = self.floor.early[name] is not known
+            known = self.floor.early.get((key, name))
+            self.floor.early[key, name] = first_of(known, event) or event
+            changes.keep = self.floor.early[key, name] is not known
             if len(self.floor.early) > self.floor.keep.alerts:
-                del self.floor.early[next(iter(self.floor.early))]
+                self.floor.drop_early(next(iter(self.floor.early)), changes)
             return
+        if alert.call != key:
+            raise EventError("an acknowledgement names an alert of another call or tenant")
         first = first_of(alert.acknowledgement, event)
         if first is alert.acknowledgement:
             return
@@ -212,3 +227,14 @@ class Model:
             for key, record in self.floor.calls.items():
                 if record.source == event.source and not record.summarised:
                     changes.call(key)
+
+
+def _check(event: AcknowledgementEvent) -> None:
+    """Refuse what :func:`streamer_client.alerts.acknowledge.acknowledgement` would not have let anybody say."""
+    data = event.data
+    if len(data.by) > LONGEST_BY or len(data.note) > LONGEST_NOTE:  # as it came, spaces around it included
+        raise EventError("an acknowledgement whose name or note is too long")
+    try:
+        acknowledgement(data.alert, by=data.by, note=data.note, call=data.call, at_s=0.0)
+    except OptionError as problem:
+        raise EventError(f"an acknowledgement: {problem}") from problem

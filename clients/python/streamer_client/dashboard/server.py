@@ -21,7 +21,7 @@ import msgspec
 from streamer_client.alerts.acknowledge import acknowledge
 from streamer_client.broker import Broker
 from streamer_client.dashboard.access import Served, Tokens, check_exposure, one_token
-from streamer_client.dashboard.feed import Feed
+from streamer_client.dashboard.feed import Feed, filters_of, narrow
 from streamer_client.dashboard.floor import Keep
 from streamer_client.dashboard.hub import Hub
 from streamer_client.dashboard.model import Model
@@ -110,13 +110,15 @@ async def dashboard(
         listener = stack.enter_context(contextlib.closing(_listen(served)))
         served = msgspec.structs.replace(served, port=listener.getsockname()[1])
         store = await Store.open(state) if state is not None else None
-        hub = Hub(Model(keep), store, now_s=time.time, midnight_s=midnight_s)
+        hub = Hub(Model(keep), store, now_s=time.time, midnight_s=midnight_s, tenant=tenant)
         if store is not None:
             stack.push_async_callback(store.close)
             sessions.load(await store.sessions(), time.time())
         stack.push_async_callback(_write, hub, sessions, store)
         await hub.load()
         web = _web(hub, let_in, sessions, served, broker, tenant=tenant, base=base)
+        if store is not None:
+            await narrow(broker, store, filters_of(tenant, base))
         client_id = store.client_id if store is not None else ""
         feed = await stack.enter_async_context(Feed(hub, broker, tenant=tenant, base=base, client_id=client_id))
         tasks = (

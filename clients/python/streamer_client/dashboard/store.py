@@ -12,7 +12,7 @@ import logging
 import os
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -23,7 +23,7 @@ from streamer_client.dashboard.records import CallKey
 from streamer_client.dashboard.sessions import Session
 from streamer_client.dashboard.tally import Quarter
 from streamer_client.errors import ClientError
-from streamer_client.events import AcknowledgementEvent, Event, StateEvent, StatusEvent, encode
+from streamer_client.events import AcknowledgementEvent, EndedEvent, Event, StateEvent, StatusEvent, encode
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -41,10 +41,13 @@ CREATE INDEX IF NOT EXISTS events_of_an_alert ON events (alert) WHERE alert <> '
 CREATE TABLE IF NOT EXISTS marks (
   mark TEXT NOT NULL, tenant TEXT NOT NULL, call TEXT NOT NULL, at_s REAL NOT NULL, PRIMARY KEY (mark, tenant, call));
 CREATE TABLE IF NOT EXISTS quarters (number INTEGER PRIMARY KEY, counts BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS hidden (
+  tenant TEXT NOT NULL, call TEXT NOT NULL, source TEXT NOT NULL, last_s REAL NOT NULL, PRIMARY KEY (tenant, call));
 CREATE TABLE IF NOT EXISTS sessions (
   digest BLOB PRIMARY KEY, name TEXT NOT NULL, seal BLOB NOT NULL, began_s REAL NOT NULL, used_s REAL NOT NULL);
 """
 _INSERT = "INSERT OR REPLACE INTO events (id, tenant, call, alert, payload) VALUES (?, ?, ?, ?, ?)"
+_FILTERS = "SELECT value FROM about WHERE name = 'filters'"
 _MARK = "INSERT OR REPLACE INTO marks VALUES (?, ?, ?, ?)"
 _SESSION = "INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?)"
 
@@ -57,6 +60,10 @@ class Kept(msgspec.Struct, frozen=True):
     withdrawn: tuple[tuple[CallKey, float], ...]
     lost: tuple[CallKey, ...]
     quarters: dict[int, Quarter]
+    hidden: dict[CallKey, tuple[str, float]] = {}
+    """As :attr:`~streamer_client.dashboard.floor.Floor.hidden`."""
+    tenant: str = "+"
+    """Whose events these are; ``+`` = of several."""
 
 
 class Store:
@@ -108,6 +115,8 @@ class Store:
             self._waiting.append((_INSERT, (f"node {event.data.node}", "", "", "", payload)))
             return
         call = event.data.call
+        if isinstance(event, StateEvent | EndedEvent):
+            self._waiting.append(("DELETE FROM hidden WHERE tenant = ? AND call = ?", (call.tenant, call.id)))
         if isinstance(event, StateEvent):
             self._waiting.append(
                 ("DELETE FROM marks WHERE mark = 'lost' AND tenant = ? AND call = ?", (call.tenant, call.id))
@@ -122,8 +131,11 @@ class Store:
     def withdrawn(self, key: CallKey, at_s: float) -> None:
         """Delete everything of a call, for good; keep its id, so that nothing of it comes back."""
         self._waiting += [
+            # Also what somebody said of its alerts under the name of another call.
+            ("DELETE FROM events WHERE alert IN (SELECT id FROM events WHERE tenant = ? AND call = ?)", key),
             ("DELETE FROM events WHERE tenant = ? AND call = ?", key),
             ("DELETE FROM marks WHERE tenant = ? AND call = ?", key),
+            ("DELETE FROM hidden WHERE tenant = ? AND call = ?", key),
             (_MARK, ("withdrawn", *key, at_s)),
         ]
         self._scrub = True
@@ -146,6 +158,36 @@ class Store:
         self._waiting.append(("DELETE FROM events WHERE id = ? OR alert = ?", (name, name)))
         self._scrub = True
 
+    def early_dropped(self, key: CallKey, alert: str) -> None:
+        """Delete the acknowledgements of an alert that never came."""
+        self._waiting.append(("DELETE FROM events WHERE tenant = ? AND call = ? AND alert = ?", (*key, alert)))
+        self._scrub = True
+
+    def hidden(self, key: CallKey, source: str, last_s: float) -> None:
+        """Keep of a call that was let go that it may still go on."""
+        self._waiting.append(("INSERT OR REPLACE INTO hidden VALUES (?, ?, ?, ?)", (*key, source, last_s)))
+
+    def of_tenant(self, tenant: str) -> None:
+        """Keep whose events these are from now on, and delete those of others; ``+`` = of several."""
+        self._waiting.append(("INSERT OR REPLACE INTO about VALUES ('tenant', ?)", (tenant,)))
+        if tenant != "+":
+            self._waiting += [
+                ("DELETE FROM events WHERE tenant NOT IN ('', ?)", (tenant,)),
+                ("DELETE FROM marks WHERE mark = 'lost' AND tenant <> ?", (tenant,)),
+                ("DELETE FROM hidden WHERE tenant <> ?", (tenant,)),
+            ]
+            self._scrub = True
+
+    async def filters(self) -> list[str]:
+        """Return to what the broker's session was subscribed last; empty = nothing is known."""
+        rows = await self._do(lambda: self._connection.execute(_FILTERS).fetchall())
+        return [one for (text,) in rows for one in text.split("\n")]
+
+    async def subscribes(self, filters: Iterable[str]) -> None:
+        """Keep to what the broker's session is subscribed from now on."""
+        self._waiting.append(("INSERT OR REPLACE INTO about VALUES ('filters', ?)", ("\n".join(filters),)))
+        await self.flush()
+
     def quarter(self, number: int, quarter: Quarter | None) -> None:
         """Keep the counts of a quarter of an hour; None deletes them."""
         if quarter is None:
@@ -163,8 +205,11 @@ class Store:
             self._waiting.append((_SESSION, (digest, *msgspec.structs.astuple(session))))
 
     def forget(self, before_s: float) -> None:
-        """Delete what only says that calls were withdrawn before then."""
-        self._waiting.append(("DELETE FROM marks WHERE mark = 'withdrawn' AND at_s < ?", (before_s,)))
+        """Delete what only says that calls were withdrawn, or let go, before then."""
+        self._waiting += [
+            ("DELETE FROM marks WHERE mark = 'withdrawn' AND at_s < ?", (before_s,)),
+            ("DELETE FROM hidden WHERE last_s < ?", (before_s,)),
+        ]
 
     async def flush(self) -> None:
         """Write what waits, and return then. Where the disk fails it goes on waiting, and the log says so once.
@@ -208,6 +253,8 @@ class Store:
     def _load(self) -> Kept:
         run = self._connection.execute
         marks = run("SELECT mark, tenant, call, at_s FROM marks").fetchall()
+        hidden = run("SELECT tenant, call, source, last_s FROM hidden").fetchall()
+        tenant = run("SELECT value FROM about WHERE name = 'tenant'").fetchone()
         return Kept(
             events=tuple(payload for (payload,) in run("SELECT payload FROM events ORDER BY seq")),
             withdrawn=tuple(((tenant, call), at_s) for mark, tenant, call, at_s in marks if mark == "withdrawn"),
@@ -216,6 +263,8 @@ class Store:
                 number: msgspec.json.decode(counts, type=Quarter)
                 for number, counts in run("SELECT number, counts FROM quarters")
             },
+            hidden={(whose, call): (source, last_s) for whose, call, source, last_s in hidden},
+            tenant=tenant[0] if tenant else "+",
         )
 
     def _write(self, statements: list[tuple[str, tuple[object, ...]]], *, scrub: bool) -> None:

@@ -14,17 +14,21 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+_BETWEEN: Final = r"[\s().\-_/,:=\u00ad\u200b-\u200f\u2010-\u2015\u2060\u2212\ufeff]{0,3}"
+"""What may stand between two digits of one number: white space, dashes of any kind, signs that nobody sees."""
 _HARMLESS: Final = re.compile(
     r"(?P<uuid>[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})"
     r"|(?<![0-9A-Za-z])(?P<sid>[A-Z]{2}[0-9a-f]{32})(?![0-9A-Za-z])"
-    r"|(?<![0-9+.])(?P<unique>[12][0-9]{9}\.[0-9]{1,10})(?![0-9])"
+    r"|(?<![0-9+.])(?P<unique>1[0-9]{9}\.[0-9]{1,8})(?![0-9])"  # as in `streamer.bus.topics`
     # A date, and a time if one stands behind it.
     r"|(?<![0-9+])(?:19|20)[0-9]{2}(?P<mark>[-_.]?)(?:0[1-9]|1[0-2])(?P=mark)(?:0[1-9]|[12][0-9]|3[01])"
-    r"(?:[-_. T]?(?:[01][0-9]|2[0-3])[-_.:]?[0-5][0-9](?:[-_.:]?[0-5][0-9])?)?(?:Z|(?![0-9]))",
+    r"(?:[-_. T]?(?:[01][0-9]|2[0-3])[-_.:]?[0-5][0-9](?:[-_.:]?[0-5][0-9])?)?(?:Z|(?![0-9]))"
+    # A time by itself, unless more digits follow: then it may be the beginning of a number.
+    rf"|(?<![0-9+:])(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:[.,][0-9]{{1,6}})?(?!{_BETWEEN}[0-9])",
     re.IGNORECASE,
 )
-_NUMBER: Final = re.compile(r"\+?\(?[0-9](?:[ ().\-_/]{0,2}[0-9]){6,}")
-"""At least seven digits, as in `streamer.bus.topics`; the signs between them are those that file names allow."""
+_NUMBER: Final = re.compile(rf"\+?\(?[0-9](?:{_BETWEEN}[0-9]){{6,}}")
+"""At least seven digits, as in `streamer.bus.topics`."""
 
 
 def has_number(name: str) -> bool:

@@ -20,6 +20,11 @@ _BEGINNING: Final = b'{"type":"replay"'
 """How such a file begins; nothing else is ever changed."""
 
 
+def private(path: str | Path, flags: int) -> int:
+    """Open a file, as `open` wants it of an opener; where it is made, for this user alone from its first byte."""
+    return os.open(path, flags, 0o600)
+
+
 class Mark(msgspec.Struct, frozen=True):
     """How files are told from others, and from what they were before."""
 
@@ -57,7 +62,7 @@ class Progress:
     Parameters
     ----------
     path : path
-        Made if it is not there.
+        Made if it is not there, for this user alone: paths may hold telephone numbers.
     to, dialect : str
         Where the calls go, and how; one file is for one such target.
 
@@ -71,7 +76,7 @@ class Progress:
         self._path = Path(path)
         self._done: dict[Mark, str] = {}
         try:
-            self._file: BinaryIO = self._path.open("a+b")
+            self._file: BinaryIO = open(self._path, "a+b", opener=private)  # noqa: SIM115 - closed by `close`
             self._file.seek(0)
             content = self._file.read()
         except OSError as problem:

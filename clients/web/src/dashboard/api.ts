@@ -62,7 +62,7 @@ export interface Follower {
   readonly onSignedOut: () => void;
 }
 
-const KINDS: readonly (keyof Pushed)[] = ["call", "alert", "today", "node", "broker", "gone"];
+const KINDS: readonly (keyof Pushed)[] = ["call", "alert", "today", "node", "broker", "gone", "alert_gone"];
 
 /** Follows the server from a snapshot on; a connection that is lost is tried again until {@link Stream.close}. */
 export class Stream {

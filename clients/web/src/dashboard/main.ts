@@ -136,7 +136,7 @@ function signedIn(person: Me): void {
 }
 
 function signedOut(): void {
-  if (who) setText(byId("login-error"), "The session is over, or the dashboard was started again: log in once more.");
+  if (who) setText(byId("login-error"), "The session is over, or the token is another one now: log in once more.");
   who = null;
   stream?.close();
   stream = null;

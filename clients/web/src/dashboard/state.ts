@@ -112,6 +112,9 @@ export class State {
           if (alert.tenant === pushed.data.tenant && alert.call === pushed.data.id) this.alerts.delete(alert.id);
         }
         break;
+      case "alert_gone":
+        this.alerts.delete(pushed.data.id);
+        break;
       case "reset":
         break; // the stream asks for the snapshot
     }

@@ -166,5 +166,6 @@ export interface Pushed {
   node: ServerNode;
   broker: BrokerState;
   gone: { readonly tenant: string; readonly id: string };
+  alert_gone: { readonly id: string };
   reset: { readonly cursor: number };
 }

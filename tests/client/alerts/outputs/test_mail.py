@@ -152,10 +152,15 @@ async def test_over_tls_with_user_and_password(
         await output.deliver(make.alert())
         (tmp_path / "password").write_text("wrong\n")
         problem = await refused(output, make.alert())
+        (tmp_path / "password").write_text("geh\N{LATIN SMALL LETTER E WITH ACUTE}im\n", encoding="utf-8")
+        odd = await refused(output, make.alert())
     assert post.secure == [not implicit]  # of implicit TLS the session knows nothing
     assert len(post.letters) == 1
     assert problem.retry
     assert "does not let us in (535); check user and password file" in str(problem)
+    assert odd.retry
+    assert "(UnicodeEncodeError); check host, user and the password's characters" in str(odd)
+    assert "geh" not in str(odd)
     assert "wrong" not in str(problem)
 
 
@@ -319,3 +324,10 @@ def test_what_cannot_be_right_is_refused_at_load_with_its_key(keys: Any, key: st
     with pytest.raises(KeyProblem, match=words) as caught:
         mail(**{"port": 25} | keys)
     assert caught.value.key == key
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 80, "", "ex ample", "post\nhost"])
+def test_a_host_that_no_name_service_knows_is_refused_at_load(host: str) -> None:
+    with pytest.raises(KeyProblem, match="expected the mail server's name") as caught:
+        mail(25, host=host, tls="starttls")
+    assert caught.value.key == "host"

@@ -307,3 +307,52 @@ def test_an_alert_of_another_tenant_says_so_in_its_command(make: Any) -> None:
     alert = AlertEvent(id="x", source="/x", subject="s", time="t", data=moved)
     assert "--tenant acme --by" in slack_text(alert)
     assert webhook.how_to_take(alert).startswith("streamer acknowledge x --call CA1 ")
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://a..b/x", f"https://{'a' * 70}.example/x", "https://xn--a/", f"https://h/{'a' * 70_000}"],
+)
+def test_an_address_that_no_request_can_be_made_of_is_refused_at_load(url: str) -> None:
+    with pytest.raises(KeyProblem, match="the webhook's address is not understood") as caught:
+        hook(url)
+    assert caught.value.key == "url"
+
+
+@pytest.mark.parametrize(
+    ("variable", "proxy", "words"),
+    [
+        ("ALL_PROXY", "socks5://127.0.0.1:1", "names a SOCKS proxy"),
+        ("HTTPS_PROXY", "foo://user:hidden@x", "names a proxy that is not understood"),
+        ("HTTPS_PROXY", "http://x:hidden", "names a proxy that is not understood"),
+    ],
+)
+async def test_a_proxy_that_cannot_be_used_is_refused_at_load_and_later_worth_another_try(
+    make: Any, monkeypatch: pytest.MonkeyPatch, variable: str, proxy: str, words: str
+) -> None:
+    async def nowhere(*_: object, **__: object) -> list[object]:
+        return []
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", nowhere)
+    if proxy.startswith("socks5"):
+        monkeypatch.setitem(sys.modules, "socksio", None)
+    output = hook("https://receiver.example/x")
+    monkeypatch.setenv(variable, proxy)
+    with pytest.raises(KeyProblem, match=words):
+        hook("https://receiver.example/x")
+    problem = await refused(output, make.alert())
+    assert problem.retry
+    assert words in str(problem)
+    assert "hidden" not in str(problem)
+
+
+async def test_what_nobody_foresaw_is_worth_another_try_and_shows_no_path(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def odd(*_: object, **__: object) -> None:
+        raise UnicodeError("https://receiver.example/secret-path")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", odd)
+    problem = await refused(hook("https://receiver.example/secret-path"), make.alert())
+    assert problem.retry
+    assert str(problem) == "cannot post to https://receiver.example (UnicodeError); check url"

@@ -85,6 +85,8 @@ class Mail(Place):
         self._to = tuple(_address("to", text) for text in settings.to)
         if not self._to:
             raise KeyProblem("to", "name at least one recipient")
+        if not _is_name(settings.host):
+            raise KeyProblem("host", f"got {settings.host!r}; expected the mail server's name, like mail.example.org")
         if not 0 <= settings.port <= 65535:
             raise KeyProblem("port", f"got {settings.port}; give 1 to 65535")
         if settings.timeout_s <= 0:
@@ -133,6 +135,13 @@ class Mail(Place):
             words = (getattr(problem, "strerror", None) or str(problem) or type(problem).__name__).lower().rstrip(".")
             raise OutputError(
                 f"the mail server {self._place}: {words}; check host, port and tls", retry=True
+            ) from problem
+        except ValueError as problem:
+            # A password that is not ASCII, above all. Without its own words: they may quote it.
+            raise OutputError(
+                f"the mail server {self._place} cannot be given what is configured ({type(problem).__name__}); check "
+                "host, user and the password's characters",
+                retry=True,
             ) from problem
         finally:
             _hang_up(session)
@@ -225,6 +234,15 @@ def _hang_up(session: smtplib.SMTP) -> None:
     except OSError as problem:
         log.debug("the mail server hung up first: %s", problem)
     session.close()
+
+
+def _is_name(host: str) -> bool:
+    """Return whether the name service can be asked for a host: no empty label, none too long."""
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return bool(host) and host.isprintable() and " " not in host
 
 
 def _address(key: str, text: str) -> Address:

@@ -86,6 +86,7 @@ class Webhook(Place):
         super().__init__(settings)
         self._settings = settings
         self._now_s = now_s
+        self._httpx = _httpx()
         self._secret = _secret(settings.secret_file, settings.secret_env, environment, "secret", needed=False)
         self._url = None if settings.url else _secret(settings.url_file, settings.url_env, environment, "url")
         if settings.url and (settings.url_file or settings.url_env):
@@ -99,7 +100,10 @@ class Webhook(Place):
                 given = (name for name in (key, f"{key}_file", f"{key}_env") if getattr(settings, name, ""))
                 raise KeyProblem(next(given, key), str(problem)) from problem
         self._tls = tls_context(settings.ca_file)
-        self._httpx = _httpx()
+        try:
+            self._client(self._address()[0])  # a trial: a proxy that cannot be used is refused here, not at an alert
+        except OutputError as problem:
+            raise KeyProblem("url", str(problem)) from problem
 
     async def deliver(self, alert: AlertEvent) -> None:
         """Post one alert.
@@ -120,11 +124,8 @@ class Webhook(Place):
         try:
             async with asyncio.timeout(self._settings.timeout_s):
                 await _refuse_link_local(url)
-                # No proxy of the environment stands between this machine and itself.
-                by_proxy = not is_loopback(url.hostname or "")
-                # The time is that of the whole, above: a receiver that drips byte by byte never meets one of httpx's.
                 async with (
-                    httpx.AsyncClient(verify=self._tls, timeout=None, trust_env=by_proxy) as client,
+                    self._client(url) as client,
                     client.stream("POST", url.geturl(), content=body, headers=sent, follow_redirects=False) as answer,
                 ):
                     self._judge(answer, place)
@@ -132,6 +133,32 @@ class Webhook(Place):
             raise OutputError(f"{place} did not answer within {self._settings.timeout_s:g} s", retry=True) from None
         except httpx.TransportError as problem:
             raise OutputError(f"cannot reach {place}: {_reason(problem)}", retry=True) from problem
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as problem:
+            # Without words of its own: they may quote the address.
+            raise OutputError(f"cannot post to {place} ({type(problem).__name__}); check url", retry=True) from problem
+
+    def _client(self, url: SplitResult) -> httpx.AsyncClient:
+        # No proxy of the environment stands between this machine and itself.
+        by_proxy = not is_loopback(url.hostname or "")
+        httpx = self._httpx
+        try:
+            # The time is that of the whole delivery: a receiver that drips byte by byte never meets one of httpx's.
+            return httpx.AsyncClient(  # type: ignore[no-any-return]
+                verify=self._tls, timeout=None, trust_env=by_proxy
+            )
+        except ImportError as problem:
+            raise OutputError(
+                "the environment names a SOCKS proxy (ALL_PROXY, HTTPS_PROXY), which needs a package more: "
+                "pip install socksio, or name a proxy by http://",
+                retry=True,
+            ) from problem
+        except (httpx.InvalidURL, ValueError) as problem:
+            # Without its words: a proxy's address may hold a password.
+            raise OutputError(
+                "the environment names a proxy that is not understood; HTTPS_PROXY and ALL_PROXY are like "
+                "http://host:port, NO_PROXY is a list of host names",
+                retry=True,
+            ) from problem
 
     def _judge(self, answer: httpx.Response, place: str) -> None:
         code = answer.status_code
@@ -159,7 +186,9 @@ class Webhook(Place):
         try:
             parts = urlsplit(text)
             host, port = parts.hostname, parts.port
-        except ValueError:
+            (host or "").encode("idna")
+            self._httpx.URL(text).host  # noqa: B018 - asked for what it refuses, here rather than on the way
+        except (ValueError, self._httpx.InvalidURL):
             parts, host, port = urlsplit(""), None, None
         if parts.scheme not in {"http", "https"} or not host or not text.isascii() or not text.isprintable():
             raise OutputError(

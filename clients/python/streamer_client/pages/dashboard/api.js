@@ -47,7 +47,7 @@ export const logout = () => ask("api/logout", {});
 export const snapshot = () => ask("api/snapshot");
 export const callDetail = (tenant, id) => ask(`api/calls/${encodeURIComponent(tenant)}/${encodeURIComponent(id)}`);
 export const acknowledge = (id, note) => ask(`api/alerts/${encodeURIComponent(id)}/acknowledge`, { note });
-const KINDS = ["call", "alert", "today", "node", "broker", "gone"];
+const KINDS = ["call", "alert", "today", "node", "broker", "gone", "alert_gone"];
 /** Follows the server from a snapshot on; a connection that is lost is tried again until {@link Stream.close}. */
 export class Stream {
     follower;

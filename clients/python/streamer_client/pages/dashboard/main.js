@@ -144,7 +144,7 @@ function signedIn(person) {
 }
 function signedOut() {
     if (who)
-        setText(byId("login-error"), "The session is over, or the dashboard was started again: log in once more.");
+        setText(byId("login-error"), "The session is over, or the token is another one now: log in once more.");
     who = null;
     stream?.close();
     stream = null;

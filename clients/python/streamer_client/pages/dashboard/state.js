@@ -99,6 +99,9 @@ export class State {
                         this.alerts.delete(alert.id);
                 }
                 break;
+            case "alert_gone":
+                this.alerts.delete(pushed.data.id);
+                break;
             case "reset":
                 break; // the stream asks for the snapshot
         }
