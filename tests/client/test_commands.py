@@ -46,7 +46,7 @@ def test_every_command_has_help_with_examples(command: Any, capsys: pytest.Captu
     assert run_app(app, "streamer-client", [command, "--help"]) == 0
     text = capsys.readouterr().out
     assert "Examples:" in text
-    assert f"\n    {command} " in text
+    assert re.search(rf"^ +streamer-client {command} ", text, re.MULTILINE)
     assert "\b" not in text
 
 

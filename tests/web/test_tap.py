@@ -326,7 +326,8 @@ async def test_a_notice_that_comes_later_is_told(server: Server, page: Page) -> 
         url(server),
     )
     assert said[0]["text"]["notice"] is False
-    assert words(said) == ["start", "notice", "stop"]
+    # A browser whose sound begins late says so by a gap, and this call is over in a moment.
+    assert [word for word in words(said) if word != "gap"] == ["start", "notice", "stop"]
 
 
 TRY = """async ([url, token]) => {
