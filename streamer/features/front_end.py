@@ -26,6 +26,10 @@ class FrontEnd(Protocol):
         """Take the next samples, float32[n] in -1 to 1, any n; return how many frames they completed."""
         ...
 
+    def push_int16(self, samples: NDArray[np.int16]) -> int:
+        """Take the next samples, int16[n] of full scale 32768; all else, and each bit of each row, as by `push`."""
+        ...
+
     def features(self, n_samples: int | None = None) -> NDArray[np.float32]:
         """Return float32[frames, features] of the first `n_samples` samples, of all when None; the caller's own."""
         ...

@@ -97,6 +97,10 @@ class RollingMfcc:
         """Take the next samples of the utterance; takes, returns and raises what `RollingLogMel.push` does."""
         return self._log_mel.push(samples)
 
+    def push_int16(self, samples: NDArray[np.int16]) -> int:
+        """Take the next samples as a decoder gives them; all as `RollingLogMel.push_int16` does."""
+        return self._log_mel.push_int16(samples)
+
     def features(self, n_samples: int | None = None) -> NDArray[np.float32]:
         """Return the coefficients of what was pushed, or of its beginning.
 

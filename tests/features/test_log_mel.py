@@ -9,7 +9,7 @@ import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.features.log_mel import WHISPER_FMAX_HZ, LogMelParameters, RollingLogMel
+from streamer.features.log_mel import BLOCK, WHISPER_FMAX_HZ, LogMelParameters, RollingLogMel
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # what librosa's own imports warn of is not ours to fail on
@@ -44,6 +44,22 @@ def swinging(n_samples: int, seed: int) -> np.ndarray:
     return np.clip(samples, -1, 1).astype(np.float32)
 
 
+class Computed:
+    """Counts the rows that a front end computes, and how often it sets about it."""
+
+    def __init__(self, rolling: RollingLogMel, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.rows = 0
+        self.times = 0
+        original = rolling._log_mel
+
+        def counting(samples: np.ndarray, n_frames: int) -> np.ndarray:
+            self.rows += n_frames
+            self.times += 1
+            return original(samples, n_frames)
+
+        monkeypatch.setattr(rolling, "_log_mel", counting)
+
+
 def cut_anywhere(samples: np.ndarray, cuts: list[int]) -> list[np.ndarray]:
     return np.split(samples, sorted(cut % (len(samples) + 1) for cut in cuts))
 
@@ -51,7 +67,7 @@ def cut_anywhere(samples: np.ndarray, cuts: list[int]) -> list[np.ndarray]:
 @settings(deadline=None, max_examples=60)
 @given(
     parameters=st.sampled_from(PARAMETERS),
-    n_samples=st.integers(600, 6000),
+    n_samples=st.integers(600, 14_000),
     seed=st.integers(0, 2**32 - 1),
     cuts=st.lists(st.integers(0, 2**31), max_size=40),
 )
@@ -96,18 +112,106 @@ def test_nothing_lies_more_than_80_db_below_the_loudest_point(parameters: LogMel
 
 def test_each_frame_is_transformed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     rolling = RollingLogMel(PARAMETERS[1])
-    transformed = []
-    original = rolling._log_mel
-
-    def counting(samples: np.ndarray, n_frames: int) -> np.ndarray:
-        transformed.append(n_frames)
-        return original(samples, n_frames)
-
-    monkeypatch.setattr(rolling, "_log_mel", counting)
+    computed = Computed(rolling, monkeypatch)
     for _ in range(500):
         rolling.push(np.zeros(16, np.float32))
         rolling.features()
-    assert sum(transformed) == rolling.n_frames == PARAMETERS[1].frames(8000)
+    assert computed.rows == rolling.n_frames == PARAMETERS[1].frames(8000)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    parameters=st.sampled_from(PARAMETERS),
+    seed=st.integers(0, 2**32 - 1),
+    before=st.integers(0, 129),
+    n_frames=st.integers(1, 130),
+)
+def test_a_row_does_not_depend_on_the_rows_it_is_computed_with(
+    parameters: LogMelParameters, seed: int, before: int, n_frames: int
+) -> None:
+    """The same frames, in a batch of any size and at any place of a larger one, bit for bit."""
+    hop = parameters.hop_length
+    samples = swinging((before + n_frames + 5) * hop + parameters.n_fft, seed)
+    rolling = RollingLogMel(parameters)
+    alone = rolling._log_mel(samples[before * hop :], n_frames)
+    among_others = rolling._log_mel(samples, before + n_frames + 5)
+    np.testing.assert_array_equal(alone, among_others[before : before + n_frames])
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    parameters=st.sampled_from(PARAMETERS),
+    seed=st.integers(0, 2**32 - 1),
+    cuts=st.lists(st.integers(0, 2**31), max_size=20),
+    asked=st.sets(st.integers(0, 20)),
+)
+def test_asking_in_between_changes_no_bit(
+    parameters: LogMelParameters, seed: int, cuts: list[int], asked: set[int]
+) -> None:
+    samples = swinging(14_000, seed)
+    whole, pieces = RollingLogMel(parameters), RollingLogMel(parameters)
+    whole.push(samples)
+    for number, chunk in enumerate(cut_anywhere(samples, cuts)):
+        pieces.push(chunk)
+        if number in asked:
+            np.testing.assert_array_equal(pieces.features(), whole.features(pieces.n_samples))
+    np.testing.assert_array_equal(pieces.features(), whole.features())
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    parameters=st.sampled_from(PARAMETERS),
+    seed=st.integers(0, 2**32 - 1),
+    cuts=st.lists(st.integers(0, 2**31), max_size=20),
+    as_int16=st.sets(st.integers(0, 20)),
+)
+def test_int16_gives_the_rows_of_its_float_bit_for_bit_also_when_both_are_mixed(
+    parameters: LogMelParameters, seed: int, cuts: list[int], as_int16: set[int]
+) -> None:
+    codes = np.clip(np.round(swinging(14_000, seed) * 32768), -32768, 32767).astype(np.int16)
+    only_float, only_int16, mixed = RollingLogMel(parameters), RollingLogMel(parameters), RollingLogMel(parameters)
+    only_float.push(codes.astype(np.float32) / 32768)
+    for number, chunk in enumerate(cut_anywhere(codes, cuts)):
+        new = only_int16.push_int16(chunk)
+        if number in as_int16:
+            assert mixed.push_int16(chunk) == new
+        else:
+            assert mixed.push(chunk.astype(np.float32) / 32768) == new
+    assert only_int16.n_samples == mixed.n_samples == 14_000
+    np.testing.assert_array_equal(only_int16.features(), only_float.features())
+    np.testing.assert_array_equal(mixed.features(), only_float.features())
+
+
+def test_one_channel_of_many_may_be_pushed_as_it_lies() -> None:
+    both = np.stack([swinging(2000, 1), swinging(2000, 2)], axis=1)
+    codes = (both * 20000).astype(np.int16)
+    strided, copied = RollingLogMel(WHISPER), RollingLogMel(WHISPER)
+    for each, one, other in ((strided, both, codes), (copied, both.copy(order="F"), codes.copy(order="F"))):
+        each.push(one[:, 1])
+        each.push_int16(other[:, 0])
+    np.testing.assert_array_equal(strided.features(), copied.features())
+
+
+@settings(deadline=None, max_examples=30)
+@given(cuts=st.lists(st.integers(0, 2**31), max_size=60))
+def test_less_than_a_block_is_ever_left_to_compute(cuts: list[int]) -> None:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        rolling = RollingLogMel(WHISPER)
+        computed = Computed(rolling, monkeypatch)
+        for chunk in cut_anywhere(np.zeros(30_000, np.float32), cuts):
+            rolling.push(chunk)
+            assert computed.rows <= rolling.n_frames < computed.rows + BLOCK
+        assert computed.times == rolling.n_frames // BLOCK, "once a block, however small the chunks are"
+
+
+def test_what_nobody_asks_for_is_not_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    rolling = RollingLogMel(WHISPER)
+    computed = Computed(rolling, monkeypatch)
+    rolling.push(np.zeros(BLOCK * 80, np.float32))
+    rolling.features(3000)
+    assert computed.rows == WHISPER.frames(3000)
+    rolling.features()
+    assert computed.rows == rolling.n_frames == WHISPER.frames(BLOCK * 80)
 
 
 def test_what_is_handed_out_may_be_overwritten() -> None:
@@ -126,6 +230,16 @@ def test_a_reset_forgets_the_utterance() -> None:
     assert (used.n_samples, used.n_frames) == (0, 0)
     used.push(samples)
     fresh.push(samples)
+    np.testing.assert_array_equal(used.features(), fresh.features())
+
+
+def test_after_floats_and_a_reset_int16_is_int16() -> None:
+    codes = (swinging(2000, 3) * 32767).astype(np.int16)
+    used, fresh = RollingLogMel(WHISPER), RollingLogMel(WHISPER)
+    used.push(np.ones(3333, np.float32))
+    used.reset()
+    used.push_int16(codes)
+    fresh.push_int16(codes)
     np.testing.assert_array_equal(used.features(), fresh.features())
 
 
@@ -157,12 +271,35 @@ def test_only_what_was_pushed_can_be_asked_for(asked: int) -> None:
         (np.zeros((2, 2), np.float32), "2 dimensions"),
         (np.array([0.0, np.nan], np.float32), "not a number"),
         (np.array([np.inf], np.float32), "infinite"),
+        (np.array([0.0, -np.inf, np.inf], np.float32), "infinite"),
     ],
 )
 def test_samples_that_cannot_be_right_are_refused_and_leave_no_trace(samples: np.ndarray, message: str) -> None:
     rolling = RollingLogMel(WHISPER)
     with pytest.raises(ValueError, match=message):
         rolling.push(samples)
+    assert rolling.n_samples == 0
+
+
+def test_a_finite_sample_that_no_decoder_gives_is_refused() -> None:
+    rolling = RollingLogMel(WHISPER)
+    with pytest.raises(ValueError, match="beyond 1e18"), np.errstate(over="ignore"):
+        rolling.push(np.array([0.0, 3e19], np.float32))
+    assert rolling.n_samples == 0
+
+
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [
+        (np.zeros(4, np.float32), "got float32"),
+        (np.zeros(4, np.uint16), "got uint16"),
+        (np.zeros((2, 2), np.int16), "2 dimensions"),
+    ],
+)
+def test_what_is_no_row_of_int16_is_refused_and_leaves_no_trace(samples: np.ndarray, message: str) -> None:
+    rolling = RollingLogMel(WHISPER)
+    with pytest.raises(ValueError, match=message):
+        rolling.push_int16(samples)
     assert rolling.n_samples == 0
 
 

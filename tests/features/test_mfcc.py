@@ -54,7 +54,7 @@ def cut_anywhere(samples: np.ndarray, cuts: list[int]) -> list[np.ndarray]:
 @settings(deadline=None, max_examples=60)
 @given(
     parameters=st.sampled_from(PARAMETERS),
-    n_samples=st.integers(600, 6000),
+    n_samples=st.integers(600, 14_000),
     seed=st.integers(0, 2**32 - 1),
     cuts=st.lists(st.integers(0, 2**31), max_size=40),
 )
@@ -144,6 +144,23 @@ def test_it_is_a_front_end_under_either_name() -> None:
     rolling.push(speech_like(1000, 2))
     assert rolling.features().shape == (PARAMETERS[0].frames(1000), PARAMETERS[0].n_features)
     np.testing.assert_array_equal(rolling.mfcc(600), rolling.features(600))
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    parameters=st.sampled_from(PARAMETERS),
+    seed=st.integers(0, 2**32 - 1),
+    cuts=st.lists(st.integers(0, 2**31), max_size=20),
+)
+def test_int16_gives_the_coefficients_of_its_float_bit_for_bit(
+    parameters: MfccParameters, seed: int, cuts: list[int]
+) -> None:
+    codes = (speech_like(14_000, seed) * 32767).astype(np.int16)
+    whole, pieces = RollingMfcc(parameters), RollingMfcc(parameters)
+    whole.push(codes.astype(np.float32) / 32768)
+    new = [pieces.push_int16(chunk) for chunk in cut_anywhere(codes, cuts)]
+    assert sum(new) == pieces.n_frames == whole.n_frames
+    np.testing.assert_array_equal(pieces.mfcc(), whole.mfcc())
 
 
 def test_pushed_samples_may_be_overwritten_afterwards() -> None:
