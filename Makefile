@@ -37,8 +37,11 @@ plugins: .venv/.installed  ## test the plugins for pipecat and LiveKit Agents, i
 		--extra livekit --extra pipecat --group plugins --python "$$(.venv/bin/python -c 'import sys; print(sys.executable)')"
 	.plugins/bin/python -m pytest tests/client/plugins
 
-bench: .venv/.installed  ## measure the feature code against librosa, in ratios
-	$(RUN)/python benchmarks/features.py
+bench: .venv/.installed  ## measure calls per core, peers and feature code; about 40 minutes, ARGS=--quick some minutes
+	UV_PROJECT_ENVIRONMENT=$(CURDIR)/.bench $(UV) sync --locked --quiet --no-dev --group bench \
+		--python "$$(.venv/bin/python -c 'import sys; print(sys.executable)')"
+	.bench/bin/python -m benchmarks.calls_per_core $(ARGS)
+	.bench/bin/python -m benchmarks.features
 
 audit: .venv/.installed  ## ask whether a locked dependency has a known vulnerability; needs the network
 	@$(RUN)/python tools/audit.py --uv $(UV)
@@ -47,7 +50,7 @@ sbom: .venv/.installed  ## write the bill of materials of a release into dist/
 	@$(RUN)/python tools/sbom.py --uv $(UV) dist/emotion-streamer.cdx.json
 
 clean:  ## remove what make set up
-	rm -rf .venv .plugins .uv clients/web/node_modules clients/web/dist .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
+	rm -rf .venv .plugins .bench .uv clients/web/node_modules clients/web/dist .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
 
 .venv/.installed: pyproject.toml clients/python/pyproject.toml uv.lock | $(filter .uv/bin/uv,$(UV))
 	@test -n "$(PYTHON)" || { echo "make: needs Python 3.11, 3.12 or 3.13 on PATH; found none" >&2; exit 1; }

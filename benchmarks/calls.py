@@ -2,15 +2,14 @@
 
 The lines of the demo call are put together anew, with pauses of other lengths, so that no two calls are the same and no
 recording of a person is needed. A `Tape` holds a call's messages ready made, so that one process can play hundreds of
-calls at the speed of life without being the slower side. Nothing here may use the server's code: a caller knows what a
-platform knows, which is `streamer_client.dialects`.
+calls at the speed of life without being the slower side. Nothing here may use the code that serves calls:
+a caller knows what a platform knows, which is `streamer_client.dialects`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.resources
 import json
 import random
 from collections.abc import Callable, Iterator
@@ -18,8 +17,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import soundfile
-from numpy.typing import NDArray
 from streamer_client import dialects
 from streamer_client.connection import with_path
 from streamer_client.dialects import native
@@ -28,37 +25,12 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidHandshake, WebSocketException
 from websockets.typing import Subprotocol
 
-Samples = NDArray[np.int16]
-"""int16[samples, 2]: customer, agent."""
+from streamer.bench.speech import RATE_HZ, ROLES, Samples, demo_call, hiss, lines
 
-RATE_HZ: Final = 8000
-ROLES: Final = ("customer", "agent")
 TAPED: Final = ("native", "twilio", "telnyx", "signalwire", "jambonz")
 """Dialects whose calls can be made up beforehand: one socket, and no message depends on what the server said."""
 HANGOVER_MS: Final = 400
 """`speech.hangover_ms` as it comes: the silence that ends an utterance. It is no latency."""
-_QUIET: Final = 0.002
-"""Full scale 1; below it nobody speaks on the shipped recording."""
-_LEAST_PAUSE: Final = RATE_HZ // 4
-
-
-def demo_call() -> Samples:
-    """Return the call that ships with the package, int16[samples, 2] at 8 kHz."""
-    with importlib.resources.as_file(importlib.resources.files("streamer.demo") / "call.flac") as path:
-        samples, rate_hz = soundfile.read(path, dtype="int16")
-    assert rate_hz == RATE_HZ
-    return np.asarray(samples, np.int16)
-
-
-def lines(side: NDArray[np.int16]) -> list[NDArray[np.int16]]:
-    """Return what is said on one channel, int16[samples], line by line: parts between pauses of 250 ms and more."""
-    loud = np.flatnonzero(np.abs(side.astype(np.int32)) > _QUIET * 32768)
-    if not len(loud):
-        return []
-    breaks = np.flatnonzero(np.diff(loud) > _LEAST_PAUSE)
-    begins = [loud[0], *loud[breaks + 1]]
-    ends = [*loud[breaks], loud[-1]]
-    return [side[begin : end + 1] for begin, end in zip(begins, ends, strict=True) if end - begin > _LEAST_PAUSE]
 
 
 def conversation(dice: random.Random, seconds: float, call: Samples | None = None) -> Samples:
@@ -76,8 +48,7 @@ def conversation(dice: random.Random, seconds: float, call: Samples | None = Non
     source = demo_call() if call is None else call
     spoken = [lines(source[:, channel]) for channel in range(2)]
     length = round(seconds * RATE_HZ)
-    noise = np.random.default_rng(dice.getrandbits(64))  # the hiss of the line
-    samples = np.round(noise.normal(0, 32768 * 10 ** (-74 / 20), (length, 2))).astype(np.int16)
+    samples = hiss(dice, length)
     position, channel = round(dice.uniform(0.2, 1.0) * RATE_HZ), 0
     while position < length:
         line = dice.choice(spoken[channel])[: length - position]

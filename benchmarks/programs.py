@@ -11,7 +11,6 @@ import contextlib
 import http.client
 import json
 import os
-import platform
 import shutil
 import signal
 import socket
@@ -22,16 +21,34 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from prometheus_client.parser import text_string_to_metric_families
+from streamer.bench.figures import Figures, cpu_s, quantile, read_figures, resident_bytes, total
+from streamer.bench.report import machine
+
+__all__ = [  # what is read of a program from outside is the product's own: `streamer bench` needs it, too
+    "Broker",
+    "Figures",
+    "Node",
+    "Program",
+    "ProgramError",
+    "command_line",
+    "cpu_s",
+    "found",
+    "free_port",
+    "machine",
+    "on_core",
+    "open_files",
+    "quantile",
+    "read_figures",
+    "resident_bytes",
+    "total",
+    "until",
+]
 
 LOOPBACK: Final = "127.0.0.1"
 PATIENCE_S: Final = 90.0
 """Only how long a broken experiment hangs."""
 _LOOK_S: Final = 0.05
 _SYSTEM_FOLDERS: Final = ("/usr/sbin", "/sbin")
-
-Figures = dict[str, float]
-"""Samples of /metrics, as in ``name{label="value"}``."""
 
 
 class ProgramError(Exception):
@@ -62,12 +79,6 @@ def found(name: str) -> str:
 def on_core(core: int | None) -> list[str]:
     """Return what stands before a command that shall run on one core alone; nothing for None."""
     return [] if core is None else [found("taskset"), "-c", str(core)]
-
-
-def machine() -> str:
-    """Return what the experiment ran on."""
-    system = f"{platform.system()} {platform.release().partition('-')[0]}"
-    return f"{os.cpu_count()} cores of {platform.machine()}, {system}, Python {platform.python_version()}"
 
 
 def command_line(module: str, arguments: Sequence[str]) -> str:
@@ -309,66 +320,6 @@ def _parsed(text: str) -> dict[str, object]:
     return line if isinstance(line, dict) and "event" in line else {"event": text, "level": "error"}
 
 
-def read_figures(page: str) -> Figures:
-    """Return the samples of a page in the Prometheus text format."""
-    figures: Figures = {}
-    for family in text_string_to_metric_families(page):
-        for sample in family.samples:
-            labels = ",".join(f'{name}="{value}"' for name, value in sorted(sample.labels.items()))
-            figures[f"{sample.name}{{{labels}}}" if labels else sample.name] = float(sample.value)
-    return figures
-
-
-def total(figures: Figures, name: str) -> float:
-    """Return the sum of a metric over its labels; 0 where there is none."""
-    return sum(value for key, value in figures.items() if key.partition("{")[0] == name)
-
-
-def quantile(before: Figures, after: Figures, name: str, share: float) -> float | None:
-    """Return a quantile of what a histogram was given between two looks, as Prometheus estimates it.
-
-    Parameters
-    ----------
-    before, after
-        The looks.
-    name
-        The histogram, without labels of its own.
-    share
-        0 to 1.
-
-    Returns
-    -------
-    float or None
-        In the histogram's unit; its highest bound where the quantile lies above; None where it was given nothing.
-    """
-    prefix = f'{name}_bucket{{le="'
-    bounds = sorted((float(key.removeprefix(prefix)[:-2]), key) for key in after if key.startswith(prefix))
-    counts = [(bound, after[key] - before.get(key, 0.0)) for bound, key in bounds]
-    if not counts or counts[-1][1] <= 0:
-        return None
-    rank, below, low = share * counts[-1][1], 0.0, 0.0
-    for bound, count in counts:
-        if count >= rank:
-            if bound == float("inf"):
-                return low
-            return low + (bound - low) * ((rank - below) / (count - below) if count > below else 1.0)
-        below, low = count, bound
-    raise AssertionError("the last bucket holds everything")
-
-
-def resident_bytes(pid: int) -> int:
-    """Return how much memory a process holds, in bytes."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
-
-
 def open_files(pid: int) -> int:
     """Return how many files and sockets a process holds open."""
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
-
-
-def cpu_s(pid: int) -> float:
-    """Return how much processor time a process has used, in s."""
-    # Behind the name, which may hold spaces: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
