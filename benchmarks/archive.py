@@ -45,7 +45,6 @@ from streamer_client.recordings.metadata import NOTHING
 
 from streamer.archive.analysis import BLOCK_MS, Analyst, Job
 from streamer.archive.command import JOURNAL
-from streamer.archive.gathering import PatientModel
 from streamer.archive.pool import cores
 from streamer.archive.report import write_report
 from streamer.archive.results import with_alerts
@@ -173,7 +172,7 @@ def stages() -> list[tuple[str, float]]:
         )
         assert isinstance(start, Start)
         identity = Identity(call=CallRef(id="call"), session_id="any", source="/archive")
-        call = Call(start, identity, settings=settings, model=PatientModel(model), now_s=0.0)
+        call = Call(start, identity, settings=settings, model=model, now_s=0.0)
         for block in recording.blocks(BLOCK_MS):
             for event in dialect.receive(native.audio(block.samples, native.Encoding.PCM_S16LE)):
                 call.receive(event, 0.0)

@@ -7,7 +7,7 @@ or at more than the samples.
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.speech.segmenter import Closed, Segmenter
+from streamer.speech.segmenter import Closed, Segment, Segmenter
 from streamer.speech.vad import FRAME_SAMPLES, RATE_HZ, make_vad
 
 
@@ -15,7 +15,7 @@ def find(samples: NDArray[np.float32]) -> tuple[int, int] | None:
     """Return where the speech of a recording begins and ends, as `cut` does; None where the product hears none."""
     linear = np.clip(np.rint(samples * 32768.0), -32768, 32767).astype(np.int16)
     vad, segmenter = make_vad("webrtc"), Segmenter()
-    found = []
+    found: list[Segment] = []
     for start in range(0, len(linear) - FRAME_SAMPLES + 1, FRAME_SAMPLES):
         frame = linear[start : start + FRAME_SAMPLES]
         found += segmenter.process(FRAME_SAMPLES / RATE_HZ, vad.is_speech(frame))

@@ -9,6 +9,7 @@ Life of a call::
     call = Call(start, ...)              # from the dialect's Start
     part = call.join(start)              # another stream of the same call, where the platform opens several
     call.receive(event, now_s, part)     # Audio, Gap, Notice, ... -> utterances to judge
+    call.take(audio, now_s, part)        # or only take audio, and work on it later, with that of other calls
     call.leave(part)                     # the last utterances of one stream; others may go on, or it may come back
     call.conclude(heard, judged, now_s)  # with the model's verdict -> the event, or None after an objection
     call.finish()                        # the last utterances of all
@@ -39,6 +40,7 @@ from streamer_client.events import (
     UtteranceEvent,
 )
 
+from streamer.audio.frames import Frames
 from streamer.bus.cloudevents import event_id, rfc3339
 from streamer.config import Settings
 from streamer.emotion.batcher import Judged
@@ -60,6 +62,9 @@ from streamer.wire.events import (
     WireEvent,
     Withdraw,
 )
+
+_SPELLS = 16
+"""Stretches of a party's speech that are held against the other's together."""
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -155,10 +160,7 @@ class Call:
         self._idle += part.legs
         if self.withdrawn:
             return []
-        heard = [heard for leg in part.legs for heard in leg.finish()]
-        for leg in part.legs:
-            self._note_speech(leg)
-        return heard
+        return [heard for leg in part.legs for heard in leg.finish()]
 
     def receive(self, event: WireEvent, now_s: float, part: Part | None = None) -> list[Heard | Fault]:
         """Take what the platform said.
@@ -180,11 +182,13 @@ class Call:
         part = part or self.first
         if self.withdrawn:
             return []
+        if isinstance(event, Audio):
+            return [*self.take(event, now_s, part), *self._advance(part.legs[event.channel])]
+        # What was said before comes before.
+        heard: list[Heard | Fault] = list(self.advance())
         match event:
-            case Audio():
-                return self._audio(part, event, now_s)
             case Gap():
-                return list(part.gap(event.duration_ms))
+                heard += part.gap(event.duration_ms)
             case Missing():
                 self.missing_messages += event.messages
             case Pause():
@@ -195,9 +199,41 @@ class Call:
                 self._take_notice()
             case Withdraw():
                 self._withdraw()
+                return []
             case _:
                 pass
-        return []
+        return heard
+
+    def take(self, audio: Audio, now_s: float, part: Part) -> list[Heard | Fault]:
+        """Take audio and leave the work on it for later: `advance`, or `streamer.rounds` for many calls at once.
+
+        Parameters
+        ----------
+        audio, now_s, part
+            As for `receive`.
+
+        Returns
+        -------
+        list of Heard, Fault
+            Mostly nothing: utterances that the media clock ended, or why the stream cannot be right.
+        """
+        if self.withdrawn:
+            return []
+        wrong = part.wrong_rate(audio, now_s)
+        if wrong:
+            return [Fault(code="sample_rate_mismatch", message=wrong)]
+        return list(part.take(audio, now_s))
+
+    def advance(self) -> list[Heard]:
+        """Work on all audio that is taken; return the utterances that it ends, and partial ones that are due."""
+        return [heard for leg in self.legs for heard in self._advance(leg)]
+
+    def work(self, leg: Leg, codes: bytes, measured: Frames, at: int) -> list[Heard]:
+        """Work on frames of one of the call's legs; see `Leg.work`."""
+        heard = leg.work(codes, measured, at)
+        if leg.spells >= _SPELLS:
+            self._note_speech(leg)
+        return heard
 
     def finish(self) -> list[Heard]:
         """End the call's audio; return the utterances that end with it."""
@@ -278,6 +314,8 @@ class Call:
 
     def summary(self, reason: str, now_s: float) -> EndedEvent:
         """Return the summary of the finished call; it names no emotion of a role that is not analysed."""
+        for leg in self.legs:
+            self._note_speech(leg)
         duration_ms = max((leg.position_ms for leg in self.legs), default=0)
         return EndedEvent(
             id=self._id("ended", "", 0, now_s),
@@ -318,16 +356,12 @@ class Call:
         told = self.notice or not self._settings.emotion.require_notice
         return role in self._roles_analysed and told and not self.withdrawn
 
-    def _audio(self, part: Part, audio: Audio, now_s: float) -> list[Heard | Fault]:
-        wrong = part.wrong_rate(audio, now_s)
-        if wrong:
-            return [Fault(code="sample_rate_mismatch", message=wrong)]
-        heard = part.receive(audio, now_s)
-        self._note_speech(part.legs[audio.channel])
-        return list(heard)
+    def _advance(self, leg: Leg) -> list[Heard]:
+        codes = leg.frames()
+        return self.work(leg, codes, Frames(codes), 0) if codes else []
 
     def _note_speech(self, leg: Leg) -> None:
-        """Count where the two parties of a call speak at once; with more parties there is no such figure."""
+        """Count one party's speech against the other's; with more than two there is no such figure."""
         spoken = leg.take_speech()
         another_may_join = self.first.start.is_part and len(self.legs) == 1
         if len(self.legs) != 2 and not another_may_join:

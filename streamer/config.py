@@ -51,6 +51,8 @@ class ServerSettings(Table, frozen=True):
     admin_port: Port = 9464
     workers: Count = 1
     """Processes that serve calls; with more than 1 another one supervises them."""
+    transport: Literal["websockets", "picows"] = "websockets"
+    """The library that takes WebSockets off their sockets; picows comes with the extra `picows`."""
     max_calls: Count = 1000
     drain_s: Seconds = 900
     """How long calls may go on after SIGTERM."""

@@ -1,9 +1,10 @@
 """One call as the bus sees it, whichever streams carry it: one slot, one state, one order of events, one summary.
 
-Each utterance is judged and its event committed to the outbox before it is handed to the stream on which it was heard;
-the events of a call keep their order; the summary comes last. A call of parts outlives its streams by a grace time, in
-which one that comes back continues it. This file must never publish what is not in the outbox, never know a dialect or
-a socket, and never leave a call without an end: each has its summary, its state cleared and its slot given back.
+Its audio is worked on in rounds, with that of all other calls. Each utterance is judged and its event committed to the
+outbox before it is handed to the stream on which it was heard; the events of a call keep their order; the summary comes
+last. A call of parts outlives its streams by a grace time, in which one that comes back continues it. This file must
+never publish what is not in the outbox, never know a dialect or a socket, and never leave a call without an end: each
+has its summary, its state cleared and its slot given back.
 
 Theory of operation. Every stream calls `join` or begins a `Conversation`, hands over what it hears, and calls `leave`
 and then `outlast`: whoever left last stays with the call until it is over, so no task is needed that nobody owns.
@@ -28,6 +29,7 @@ ends and clears it, the one that goes on says its state again.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterator
 
 import msgspec
@@ -47,14 +49,20 @@ from streamer.metrics import Metrics
 from streamer.observing.tally import Tally
 from streamer.observing.tracing import NO_TRACES, Traces
 from streamer.part import Part
+from streamer.rounds import Rounds
 from streamer.wire.events import Audio, Fault, Start, WireEvent, Withdraw
 
 UNJUDGED = 64
 """Utterances of one call that may wait for the model; beyond, its peers are read more slowly."""
 SLICE_BYTES = 16_000
 """Audio is worked through in pieces of about a second, so that one large message does not hold up other calls."""
+MOST_WAITING = 4000
+"""Samples of a leg, half a second, that may wait for the next round; a recording that comes faster is worked on as it
+comes, and waits for its turn."""
 MOST_PARTS = 16
 """Streams that may carry one call at once: a call takes one slot, however many there are."""
+
+OUR_FAULT = Fault("internal", "our fault; the server's log says more", close_code=1011)
 
 Tell = Callable[[bytes], Awaitable[None]]
 """Hands an event (structured JSON) to the peer of the stream on which its utterance was heard."""
@@ -110,6 +118,7 @@ class Services(msgspec.Struct, frozen=True):
     wall_s: Callable[[], float]
     monotonic_s: Callable[[], float]
     conversations: Conversations = msgspec.field(default_factory=Conversations)
+    rounds: Rounds = msgspec.field(default_factory=lambda: Rounds(time.monotonic))
     shedding: Shedding = msgspec.field(default_factory=lambda: Shedding(0, 0))
     traces: Traces = NO_TRACES
 
@@ -152,7 +161,16 @@ class Conversation:
         self._judging: asyncio.Queue[_Unjudged | asyncio.Future[None] | None] = asyncio.Queue()
         self._unjudged: set[asyncio.Future[Judged]] = set()
         """What the model still owes; an objection takes it back."""
-        self._room = asyncio.Semaphore(UNJUDGED)
+        self._owed = 0
+        """Utterances that were submitted and are not concluded."""
+        self.has_room = True
+        """Whether more audio may be taken without waiting: nothing of the call is far behind."""
+        self._concluded = asyncio.Event()
+        """Set whenever one is."""
+        self._tells: dict[Part, Tell | None] = {}
+        """Who is told what is heard on which stream."""
+        self.broken = False
+        """Work on its audio has failed: its streams must end."""
         self._log = log.bind(session=identity.session_id, dialect=identity.call.dialect, tenant=identity.call.tenant)
         self._log = self._log.bind(call=identity.call.id)
         self._concluding = asyncio.create_task(self._conclude(), name=f"conclude {identity.session_id}")
@@ -203,26 +221,94 @@ class Conversation:
         self._told = depends_on
         await self._its.bus.state(call.state(self._its.wall_s()), self.session_id)
 
-    async def receive(self, event: WireEvent, part: Part, tell: Tell | None) -> Fault | None:
-        """Hand an event to the call and what it heard to the model.
+    def tell_of(self, part: Part, tell: Tell | None) -> None:
+        """Tell somebody what is heard on a stream, until it leaves."""
+        self._tells[part] = tell
+
+    def overhear(self, audio: Audio, part: Part, now_s: float) -> Fault | None:
+        """Take audio for the next round, without waiting; only while there is room.
+
+        Parameters
+        ----------
+        audio, part
+            What was heard, and on which stream.
+        now_s
+            Monotonic.
 
         Returns
         -------
         Fault or None
             Why this stream cannot go on.
         """
+        if self.call.withdrawn:
+            return None
+        leg = part.legs[audio.channel]
+        if not (part.is_plain and leg.follow(audio)):
+            for heard in self.call.take(audio, now_s, part):
+                if isinstance(heard, Fault):
+                    return heard
+                self._submit(heard, self._tells.get(part))
+        if leg.waiting >= MOST_WAITING:
+            self.has_room = False
+        self._its.rounds.add(self)
+        return None
+
+    def worked(self, heard: list[Heard], work_s: float) -> None:
+        """Take what a round has heard."""
+        self.tally.worked(work_s, self._its.monotonic_s())
+        for one in heard:
+            self._submit(one, self._tell_of(one))
+        self._look_for_room()
+
+    def broke(self) -> None:
+        """Take note that a round has failed on this call's audio."""
+        self.broken = True
+
+    def _look_for_room(self) -> None:
+        behind = any(leg.waiting >= MOST_WAITING for leg in self.call.legs)
+        self.has_room = not (self.broken or behind or self._owed >= UNJUDGED)
+
+    def _tell_of(self, heard: Heard) -> Tell | None:
+        """Return who is told of an utterance: the stream that carries its leg now."""
+        leg = self.call.legs[heard.channel]
+        return next((tell for part, tell in self._tells.items() if leg in part.legs), None)
+
+    def _submit(self, heard: Heard, tell: Tell | None) -> None:
+        """Have an utterance judged, whether or not there is room; whoever brings more is made to wait."""
+        if heard.cut is None and self._its.shedding.level:
+            self._its.metrics.shed.labels("partial").inc()
+            return
+        self._judge(heard, tell)
+
+    async def _until_room(self) -> None:
+        """Wait, and so slow the peer down, while too many are unjudged."""
+        while self._owed >= UNJUDGED:
+            self._concluded.clear()
+            await self._concluded.wait()
+
+    async def receive(self, event: WireEvent, part: Part, tell: Tell | None) -> Fault | None:
+        """Hand an event to the call and what it heard to the model; waits while too much of the call is behind.
+
+        Returns
+        -------
+        Fault or None
+            Why this stream cannot go on.
+        """
+        if self.broken:
+            return OUR_FAULT
+        self._tells[part] = tell
         for piece in _slices(event):
             began_s = self._its.monotonic_s()
             everything_heard = self.call.receive(piece, began_s, part)
-            self.tally.worked(began_s, self._its.monotonic_s())
+            now_s = self._its.monotonic_s()
+            self.tally.worked(now_s - began_s, now_s)
             for heard in everything_heard:
                 if isinstance(heard, Fault):
                     return heard
-                if heard.cut is None and self._its.shedding.level:
-                    self._its.metrics.shed.labels("partial").inc()
-                    continue
-                await self._room.acquire()  # waits, and so slows the peer down, while too many are unjudged
-                self._judge(heard, tell, takes_room=True)
+                self._submit(heard, tell)
+            if isinstance(piece, Audio):  # an objection must not wait for what it takes back
+                await self._until_room()
+            self._look_for_room()
             if piece is not event:
                 await asyncio.sleep(0)
         await self.tell_state()
@@ -243,6 +329,7 @@ class Conversation:
         self._reason = reason
         handed_over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         try:
+            self._tells.pop(part, None)
             for heard in self.call.leave(part):
                 self._judge(heard, tell)
             self._judging.put_nowait(handed_over)
@@ -304,18 +391,18 @@ class Conversation:
             other.call.revision += 1
             await other.tell_state()
 
-    def _judge(self, heard: Heard, tell: Tell | None, *, takes_room: bool = False) -> None:
-        if self.call.withdrawn:  # on another stream, while this one waited for room
-            if takes_room:
-                self._room.release()
+    def _judge(self, heard: Heard, tell: Tell | None) -> None:
+        if self.call.withdrawn:
             return
+        self._owed += 1
+        self.has_room = self.has_room and self._owed < UNJUDGED
         judged = self._its.batcher.submit(heard.features, heard.caller, final=heard.cut is not None)
         self._unjudged.add(judged)
         judged.add_done_callback(self._unjudged.discard)
         is_final = heard.cut is not None
         ended_s = self.tally.ended_s(heard, self._its.monotonic_s())
         work_s = self.tally.take_work_s() if is_final else 0.0
-        self._judging.put_nowait(_Unjudged(heard, judged, tell, takes_room, ended_s, work_s))
+        self._judging.put_nowait(_Unjudged(heard, judged, tell, ended_s, work_s))
 
     async def _conclude(self) -> None:
         """Turn verdicts into events, in the order of the call."""
@@ -339,8 +426,9 @@ class Conversation:
                 self._its.metrics.events_lost.inc()
                 self._log.exception("event lost: a defect of ours", n=heard.n, role=heard.role)
             finally:
-                if item.takes_room:
-                    self._room.release()
+                self._owed -= 1
+                self._look_for_room()
+                self._concluded.set()
 
     async def _conclude_one(self, item: _Unjudged, judged: Judged) -> None:
         event = self.call.conclude(item.heard, judged, self._its.wall_s())
@@ -400,7 +488,6 @@ class _Unjudged(msgspec.Struct, frozen=True, eq=False):
     heard: Heard
     judged: asyncio.Future[Judged]
     tell: Tell | None
-    takes_room: bool
     ended_s: float
     """When its speech ended, monotonic."""
     work_s: float

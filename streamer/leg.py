@@ -1,20 +1,24 @@
 """One party's audio, from encoded bytes on some clock to utterances ready to be judged.
 
-The order of the stages is the order of this file: decode, place on the media clock, resample to 8 kHz, cut into 20 ms
-frames, ask the VAD, segment, and, for a party that is analysed, roll the model's features over the speech. They go out
-together with the caller's own statistics, which the model reads and the batcher keeps; here they are only made and let
-go. Pure: no socket, no clock, no file. For a party that is not analysed no feature is ever
+The order of the stages is the order of this file: place on the media clock, resample to 8 kHz, turn into mu-law codes,
+cut into 20 ms frames, ask the VAD, segment, and, for a party that is analysed, roll the model's features over the
+speech. They go out together with the caller's own statistics, which the model reads and the batcher keeps; here they
+are only made and let go. Pure: no socket, no clock, no file. For a party that is not analysed no feature is ever
 computed; its speech serves turn-taking and the lawful summary only.
 
-Everything linear passes G.711 mu-law once on its way in. The models are trained in telephone band, and this puts every
-source on the same footing: the same call gives the same utterances and verdicts whether the platform hands it over as
-mu-law or as linear samples.
+Everything passes G.711 mu-law once on its way in. The models are trained in telephone band, and this puts every source
+on the same footing: the same call gives the same utterances and verdicts whether the platform hands it over as mu-law
+or as linear samples. It is also what makes a leg cheap: a sample is one byte from here on, a mu-law platform's audio is
+not touched at all, and whatever is asked of it stands in a table of 256 entries.
+
+Taking audio and working on it are two steps, `take` and `work`, so that a server can work on what many legs have taken
+in one go (`streamer.rounds`). `receive` does both. However the two are interleaved, the frames are the same.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 
 import msgspec
 import numpy as np
@@ -22,6 +26,7 @@ from numpy.typing import NDArray
 from streamer_client.events import Cut, Quality
 
 from streamer.audio import g711
+from streamer.audio.frames import FRAME, FRAME_MS, RATE_HZ, Frames, linear
 from streamer.audio.resample import StreamingResampler
 from streamer.audio.timeline import Hole, Run, Timeline
 from streamer.config import ConfigError, SpeechSettings
@@ -29,13 +34,18 @@ from streamer.emotion.model import EmotionModel
 from streamer.features import FrontEnd, RunningNormaliser
 from streamer.speech.activity import Activity
 from streamer.speech.segmenter import Closed, Opened, Segment, Segmenter
-from streamer.speech.vad import FRAME_MS, make_vad
+from streamer.speech.vad import make_vad
 from streamer.wire.events import Audio, Encoding, Role
 
-RATE_HZ = 8000
-FRAME = RATE_HZ * FRAME_MS // 1000
-"""Samples of one VAD frame."""
-FULL_SCALE = 32768.0
+__all__ = ["RATE_HZ", "Heard", "Leg", "Numbers", "prove", "warm_up"]
+
+_FRAME_S = FRAME_MS / 1000
+_ROLLED_AT_ONCE = 64 * 80
+"""Samples of an open utterance that go to its features together: a call for each frame would cost ten times as much."""
+_MOST_LOST = 64
+"""Places of missing media that are remembered before those that no longer matter are looked for."""
+_SPARE = 4000
+"""Samples behind all that is needed that may lie there before they are forgotten."""
 
 
 def prove(speech: SpeechSettings) -> None:
@@ -107,19 +117,11 @@ class _Open:
         self.start = start
         """Sample on the leg's 8 kHz clock."""
         self.features = features
-        self.end = start
-        self.samples = 0
-        self.lost = 0
+        self.rolled = start
+        """Up to where the features have it."""
         self.speech_ms = 0
         self.next_partial = 0
         """Samples at which the next partial verdict is due."""
-
-    def add(self, frame: NDArray[np.int16], *, lost: int) -> None:
-        """Take samples that follow the last."""
-        self.features.push(frame.astype(np.float32) / FULL_SCALE)
-        self.samples += len(frame)
-        self.end += len(frame)
-        self.lost += lost
 
 
 class Leg:
@@ -159,48 +161,162 @@ class Leg:
         self.utterances = 0
         """Utterances so far."""
         self._numbers = numbers or Numbers()
-        self.timeline = Timeline(rate_hz)
-        self.activity = Activity()
+        self._to_mulaw = _TO_MULAW.get(encoding) if rate_hz == RATE_HZ else None
+        """Of audio that comes in codes at 8 kHz; None where it must become linear samples first."""
         self._decode = _DECODERS[encoding]
-        self._is_linear = encoding is Encoding.PCM_S16LE
+        self.timeline = Timeline(rate_hz) if self._to_mulaw is None else Timeline(rate_hz, silence=_mulaw_silence)
+        self.activity = Activity()
         self._rate_hz = rate_hz
         self._resampler = StreamingResampler(rate_hz, RATE_HZ)
         self._vad = make_vad(speech.vad, speech.aggressiveness, speech.squelch_dbfs)
         self._segmenter = _segmenter(speech)
         self._model = model
         self._caller: RunningNormaliser | None = model.new_normaliser() if model else None
+        self.activity.remembers = model is not None
         self._partial_every = RATE_HZ * partial_every_ms // 1000
         self._spoken: list[tuple[float, float]] = []
+        self._spoken_from: int | None = None
+        """Where speech began that was not told yet and may go on."""
+        self._taken = bytearray()
+        """Codes that are not worked on yet; after `work`, less than a frame."""
         self._position = 0
         """Sample on the 8 kHz clock where the next frame begins."""
-        self._rest: NDArray[np.int16] = np.empty(0, np.int16)
-        self._rest_lost = 0
-        frames = int(self._segmenter.lookback_s * 1000 / FRAME_MS) + 2
-        self._recent: deque[tuple[int, NDArray[np.int16], int]] = deque(maxlen=frames)
-        """Frames that an utterance may still reach back to: where each begins, its samples, how many were lost."""
+        self._lookback = round(self._segmenter.lookback_s * RATE_HZ) + 2 * FRAME
+        self._heard = bytearray()
+        """Codes that an utterance may still reach back to, or its features have not got; those of who is analysed."""
+        self._heard_from = 0
+        """Where they begin on the 8 kHz clock."""
+        self._lost: list[tuple[int, int]] = []
+        """Where silence stands for what never came, from and to, on the 8 kHz clock."""
         self._open: _Open | None = None
         self.missed_ms = 0.0
         """Media time for which no stream carried this leg, between one that broke off and the next."""
 
     @property
     def position_ms(self) -> int:
-        """Media time up to which audio has been heard."""
-        return round((self._position + len(self._rest)) * 1000 / RATE_HZ)
+        """Media time up to which audio has been taken."""
+        return round((self._position + len(self._taken)) * 1000 / RATE_HZ)
 
     @property
     def framed_ms(self) -> float:
         """Media time up to which whole frames have been heard."""
         return self._position * 1000 / RATE_HZ
 
+    @property
+    def spells(self) -> int:
+        """Stretches of speech that `take_speech` would tell."""
+        return len(self._spoken)
+
+    @property
+    def due_ms(self) -> float:
+        """How much more audio, in ms, may come before work on it can have a result: until then it may wait."""
+        if self._model is None:
+            return math.inf
+        going, due_ms = self._open, self._segmenter.due_s * 1000
+        if self._partial_every:
+            said = self._lookback if going is None else self._position - going.start
+            next_partial = self._partial_every if going is None else going.next_partial or self._partial_every
+            due_ms = min(due_ms, (next_partial - said) * 1000 / RATE_HZ)
+        return due_ms - len(self._taken) * 1000 / RATE_HZ
+
+    @property
+    def waiting(self) -> int:
+        """Samples that are taken and not worked on."""
+        return len(self._taken)
+
     def take_speech(self) -> list[tuple[float, float]]:
         """Return when this party spoke since the last time this was asked: intervals on the media clock, in ms."""
+        if self._spoken_from is not None:
+            self._end_of_speech()
+            self._spoken_from = self._position
         spoken, self._spoken = self._spoken, []
         return spoken
 
     def receive(self, audio: Audio) -> list[Heard]:
-        """Take samples; return the utterances that they end, and partial ones that are due."""
-        samples = self._decode(audio.payload)
-        return self._place(self.timeline.place(samples, audio.media_ms))
+        """Take samples and work on them; return the utterances that they end, and partial ones that are due."""
+        return self.take(audio) + self.advance()
+
+    def take(self, audio: Audio) -> list[Heard]:
+        """Take samples and leave the work for later; return utterances only where the clock's way ended them."""
+        if self.follow(audio):
+            return []
+        given = self._to_mulaw(audio.payload) if self._to_mulaw else self._decode(audio.payload)
+        return self._place(self.timeline.place(given, audio.media_ms))
+
+    def follow(self, audio: Audio) -> bool:
+        """Take samples that simply come next, as nearly all do; False, and nothing is taken, where they do not."""
+        payload = audio.payload
+        if self._to_mulaw is not None:
+            if self.timeline.follows(len(payload), audio.media_ms):
+                self._taken += self._to_mulaw(payload)
+                return True
+            return False
+        samples = self._decode(payload)
+        if self.timeline.follows(len(samples), audio.media_ms):
+            self._taken += g711.encode_mulaw(self._resampler.process(samples))
+            return True
+        return False
+
+    def frames(self) -> bytes:
+        """Hand out the whole frames that are taken, for `work`; what is left of a frame stays."""
+        whole = len(self._taken) // FRAME * FRAME
+        codes = bytes(self._taken[:whole])
+        del self._taken[:whole]
+        return codes
+
+    def work(self, codes: bytes, measured: Frames, at: int) -> list[Heard]:
+        """Work on frames; return the utterances that they end, and partial ones that are due.
+
+        Parameters
+        ----------
+        codes
+            What `frames` handed out; nothing may have been taken or worked on since but by `take`.
+        measured
+            Frames, these among them.
+        at
+            Which of those is the first of these.
+        """
+        heard: list[Heard] = []
+        if self._model is not None:
+            if not self._heard:
+                self._heard_from = self._position
+            self._heard += codes
+        sound, hear, segment = measured.linear, self._vad.hear, self._segmenter.process
+        for i in range(at, at + len(codes) // FRAME):
+            energy = measured.energy[i]
+            is_speech = hear(sound[2 * FRAME * i : 2 * FRAME * (i + 1)], energy)
+            self._note(energy, measured.clipped[i], is_speech)
+            self._position += FRAME
+            found = segment(_FRAME_S, is_speech)
+            if found:
+                heard += self._follow(found)
+            if self._open is not None:
+                heard += self._roll(self._open)
+        if len(self._heard) > self._lookback + _SPARE:
+            self._forget()
+        return heard
+
+    def _note(self, energy: float, clipped: int, is_speech: bool) -> None:
+        """Put down what the present frame is like; of one that never came in full, nothing is known."""
+        position = self._position
+        if self._lost and self._lost_between(position, position + FRAME):
+            self.activity.interrupt()
+            self._end_of_speech()
+            return
+        self.activity.process(energy, clipped, is_speech, position)
+        if not is_speech:
+            if self._spoken_from is not None:
+                self._end_of_speech()
+            return
+        if self._spoken_from is None:
+            self._spoken_from = position
+        if self._open is not None:
+            self._open.speech_ms += FRAME_MS
+
+    def advance(self) -> list[Heard]:
+        """Work on all that is taken; return the utterances that it ends, and partial ones that are due."""
+        codes = self.frames()
+        return self.work(codes, Frames(codes), 0) if codes else []
 
     def gap(self, duration_ms: float) -> list[Heard]:
         """Take note of media time that the sender leaves out."""
@@ -226,108 +342,129 @@ class Leg:
         utterance reaches back over the break.
         """
         heard = self._place(self.timeline.flush())
-        heard += self._cut_frames(self._resampler.flush(), lost=False)
+        self._taken += self._flushed()
         heard += self._pad()
         heard += self._follow(self._segmenter.finish())
         self._segmenter.gap(0)
         self.activity.interrupt()
-        self._recent.clear()
+        self._heard.clear()
         return heard
 
     def start_analysis(self, model: EmotionModel) -> None:
         """Judge what is said from now on; an utterance that is going on is left out whole."""
+        self.advance()
         self._model = model
         self._caller = model.new_normaliser()
+        self.activity.remembers = True
 
     def stop_analysis(self) -> None:
         """Forget everything that could lead to a verdict, and compute nothing of the kind any more."""
         self._model = None
         self._caller = None
         self._open = None
-        self._recent.clear()
+        self._heard.clear()
+        self._taken.clear()
 
     def _place(self, pieces: list[Run | Hole]) -> list[Heard]:
         heard: list[Heard] = []
         for piece in pieces:
             if isinstance(piece, Hole):
                 heard += self._hole(piece)
-            else:
-                heard += self._cut_frames(self._resampler.process(piece.samples), lost=piece.lost)
+                continue
+            codes = self._mulaw(piece)
+            if piece.lost:
+                begin = self._position + len(self._taken)
+                self._lost.append((begin, begin + len(codes)))
+                if len(self._lost) >= _MOST_LOST:
+                    self._forget_lost()
+            self._taken += codes
         return heard
+
+    def _mulaw(self, run: Run) -> bytes:
+        """Return a run at 8 kHz in mu-law."""
+        if isinstance(run.samples, bytes):
+            return run.samples
+        return g711.encode_mulaw(self._resampler.process(run.samples))
+
+    def _flushed(self) -> bytes:
+        """Return what was still in the resampler."""
+        return g711.encode_mulaw(self._resampler.flush())
 
     def _hole(self, hole: Hole) -> list[Heard]:
         """End what is open and go on behind the hole; the resampler and the framing start anew there."""
         if hole.length * RATE_HZ < FRAME * self._rate_hz:
             # Shorter than the grid of frames can show: silence, so that many of them cannot push the clock ahead.
-            return self._cut_frames(self._resampler.process(np.zeros(hole.length, np.int16)), lost=False)
-        heard = self._cut_frames(self._resampler.flush(), lost=False) + self._pad()
+            self._taken += g711.encode_mulaw(self._resampler.process(np.zeros(hole.length, np.int16)))
+            return []
+        self._taken += self._flushed()
+        heard = self._pad()
         self.activity.interrupt()
+        self._end_of_speech()
         behind = round((hole.start + hole.length) * RATE_HZ / self._rate_hz)
         if behind > self._position:
             heard += self._follow(self._segmenter.gap((behind - self._position) / RATE_HZ))
             self._position = behind
-        self._recent.clear()
+        self._heard.clear()
         return heard
 
     def _pad(self) -> list[Heard]:
-        """Fill a frame that will not be completed with silence."""
-        if not len(self._rest):
-            return []
-        return self._cut_frames(np.zeros(FRAME - len(self._rest), np.int16), lost=False)
+        """Work on all that is taken; a frame that will not be completed is filled with silence."""
+        self._taken += _mulaw_silence(-len(self._taken) % FRAME)
+        return self.advance()
 
-    def _cut_frames(self, samples: NDArray[np.int16], *, lost: bool) -> list[Heard]:
-        heard: list[Heard] = []
-        if self._is_linear and len(samples):
-            samples = g711.decode_mulaw(g711.encode_mulaw(samples))
-        if len(self._rest):
-            samples, lost_before = np.concatenate((self._rest, samples)), self._rest_lost
-        else:
-            lost_before = 0
-        whole = len(samples) // FRAME * FRAME
-        for begin in range(0, whole, FRAME):
-            lost_samples = FRAME if lost else 0
-            if begin == 0 and lost_before:
-                lost_samples = max(lost_samples, lost_before)
-            heard += self._frame(samples[begin : begin + FRAME], lost_samples)
-        self._rest = samples[whole:]
-        self._rest_lost = len(self._rest) if lost else (lost_before if whole == 0 else 0)
-        return heard
+    def _end_of_speech(self) -> None:
+        """Put down speech up to where the present frame begins."""
+        begin, self._spoken_from = self._spoken_from, None
+        if begin is not None and begin < self._position:
+            self._spoken.append((begin * 1000 / RATE_HZ, self._position * 1000 / RATE_HZ))
 
-    def _frame(self, frame: NDArray[np.int16], lost: int) -> list[Heard]:
-        is_speech = self._vad.is_speech(frame)
-        start_ms = self._position * 1000 / RATE_HZ
-        if lost:
-            self.activity.interrupt()
-        else:
-            self.activity.process(frame, is_speech, start_ms)
-            if is_speech:
-                self._spoken.append((start_ms, start_ms + FRAME_MS))
-        if self._model is not None:
-            self._recent.append((self._position, frame, lost))
+    def _lost_between(self, begin: int, end: int) -> int:
+        """Return how many samples between two places on the 8 kHz clock never came."""
+        return sum(max(0, min(end, until) - max(begin, since)) for since, until in self._lost)
+
+    def _forget(self) -> None:
+        """Let go of what no utterance reaches back to and every feature has got."""
+        needed = self._position - self._lookback
         if self._open is not None:
-            self._open.add(frame, lost=lost)
-            self._open.speech_ms += FRAME_MS * is_speech
-        self._position += FRAME
-        return self._follow(self._segmenter.process(FRAME_MS / 1000, is_speech)) + self._partial()
+            needed = min(needed, self._open.rolled)
+        del self._heard[: needed - self._heard_from]
+        self._heard_from = needed
+        self._forget_lost()
 
-    def _follow(self, events: list[Segment]) -> list[Heard]:
+    def _forget_lost(self) -> None:
+        """Let go of what is known to be missing of audio that nobody will ask about."""
+        reach = self._position if self._open is None else min(self._position, self._open.start)
+        self._lost = [(begin, end) for begin, end in self._lost if end > reach - self._lookback]
+
+    def _follow(self, events: Sequence[Segment]) -> list[Heard]:
         heard: list[Heard] = []
         for event in events:
             if isinstance(event, Opened):
-                self._begin(round(event.start_s * RATE_HZ))
+                if self._model is not None:
+                    # Where analysis has only just begun, there is nothing to reach back to.
+                    start = max(round(event.start_s * RATE_HZ), self._heard_from)
+                    self._open = _Open(start, self._model.new_features())
             elif isinstance(event, Closed):
                 heard += self._end(event)
             else:
                 self._open = None
         return heard
 
-    def _begin(self, start: int) -> None:
-        if self._model is None:
-            return
-        self._open = _Open(start, self._model.new_features())
-        for position, frame, lost in self._recent:
-            if position + FRAME > start:
-                self._open.add(frame[max(0, start - position) :], lost=lost)
+    def _roll(self, going: _Open, until: int | None = None) -> list[Heard]:
+        """Give the features what they have not got, if it is time for that; return a partial one that is due."""
+        reached = self._position if until is None else until
+        if until is None:
+            length = self._position - going.start
+            partial_due = bool(self._partial_every) and length >= (going.next_partial or self._partial_every)
+            if not partial_due and reached - going.rolled < _ROLLED_AT_ONCE:
+                return []
+        else:
+            partial_due = False
+        if reached > going.rolled:
+            here = going.rolled - self._heard_from
+            going.features.push_int16(linear(self._heard[here : here + reached - going.rolled]))
+            going.rolled = reached
+        return self._partial(going) if partial_due else []
 
     def _end(self, closed: Closed) -> list[Heard]:
         self.utterances += 1
@@ -335,7 +472,9 @@ class Leg:
         done, self._open = self._open, None
         if done is None or self._caller is None:
             return []
-        features = done.features.features(round((closed.end_s - closed.start_s) * RATE_HZ))
+        length = max(0, round(closed.end_s * RATE_HZ) - done.start)
+        self._roll(done, done.start + length)
+        features = done.features.features(length)
         if not len(features):
             return []
         return [
@@ -353,14 +492,11 @@ class Leg:
             )
         ]
 
-    def _partial(self) -> list[Heard]:
-        """Return the beginning of the open utterance where a partial verdict is due."""
-        going = self._open
-        if not self._partial_every or going is None or self._caller is None:
+    def _partial(self, going: _Open) -> list[Heard]:
+        """Return the beginning of the open utterance."""
+        if self._caller is None:
             return []
-        if going.samples < (going.next_partial or self._partial_every):
-            return []
-        going.next_partial = going.samples + self._partial_every
+        going.next_partial = self._position - going.start + self._partial_every
         features = going.features.features()
         if not len(features):
             return []
@@ -370,12 +506,12 @@ class Leg:
                 channel=self.channel,
                 n=self._numbers.last + 1,
                 start_ms=round(going.start * 1000 / RATE_HZ),
-                end_ms=round(going.end * 1000 / RATE_HZ),
+                end_ms=round(self._position * 1000 / RATE_HZ),
                 speech_ms=going.speech_ms,
                 cut=None,
                 features=features,
                 caller=self._caller,
-                quality=self._quality(going, going.start * 1000 / RATE_HZ, going.end * 1000 / RATE_HZ),
+                quality=self._quality(going, going.start * 1000 / RATE_HZ, self._position * 1000 / RATE_HZ),
             )
         ]
 
@@ -384,9 +520,23 @@ class Leg:
         return Quality(
             snr_db=round(levels.snr_db, 1),
             clipped=round(levels.clipped, 4),
-            lost_ms=round(spoken.lost * 1000 / RATE_HZ),
+            lost_ms=round(self._lost_between(spoken.start, self._position) * 1000 / RATE_HZ),
         )
 
+
+def _mulaw_silence(length: int) -> bytes:
+    return g711.MULAW_SILENCE * length
+
+
+def _as_it_is(codes: bytes) -> bytes:
+    return codes
+
+
+_TO_MULAW: dict[Encoding, Callable[[bytes], bytes]] = {
+    Encoding.PCMU: _as_it_is,
+    Encoding.PCMA: g711.transcode_alaw,
+}
+"""Audio that comes in codes needs no more."""
 
 _DECODERS: dict[Encoding, Callable[[bytes], NDArray[np.int16]]] = {
     Encoding.PCM_S16LE: lambda data: np.frombuffer(data, "<i2").astype(np.int16, copy=False),

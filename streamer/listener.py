@@ -1,48 +1,37 @@
-"""The WebSocket listener: asks before the upgrade who may come in, and shows a session its peer.
+"""The WebSocket listener: has a request asked before the upgrade, and shows a session its peer.
 
-The counterpart of `tcp.py`; no other file knows the sockets of calls. This file must never look into a message: that is
-the dialects' business.
+The counterpart of `tcp.py`, on the library websockets; `picows_listener.py` does the same on another one. No other
+files know the sockets of calls. This file must never look into a message: that is the dialects' business.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from http import HTTPStatus
 from typing import Final
 
-import structlog
 from websockets.asyncio.server import Server, serve
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import Frame, Opcode
 from websockets.http11 import Request, Response
+from websockets.protocol import Event
 from websockets.typing import Subprotocol
 
-from streamer.access.doors import THROTTLED, Doors
 from streamer.access.tls import client_certificate
-from streamer.auth import Pass, Refusal, Upgrade
-from streamer.config import Settings
+from streamer.auth import Pass
+from streamer.config import ServerSettings
+from streamer.entrance import UNREAD_MESSAGES, Entrance, Serve, Sorry, address_of
 from streamer.load.guarded import OPEN_WITHIN_S, Guard, GuardedConnection
-from streamer.load.pacing import Pacer, Turnstile
-from streamer.metrics import Metrics
-from streamer.observing.loggable import loggable
-from streamer.platforms import PATHS
-from streamer.session import Peer
+from streamer.load.holding import Holding
+from streamer.load.pacing import Pacer
+from streamer.session import Ear
 from streamer.wire.events import Dialect, Message
 
-WAITING_REFUSALS: Final = 200
-"""Refusals that may wait for their time (`Refusal.after_s`) at once; beyond, they are given without: see `_refuse`."""
-
-UNREAD_FRAMES: Final = 4
-"""Frames that may wait for a session that is busy; each may be as large as a message may be, so few."""
-
-log = structlog.get_logger()
-
-Serve = Callable[[Peer, Dialect, Pass], Awaitable[None]]
-"""Serves one stream to its end."""
+_TEXT: Final = Opcode.TEXT
+_BINARY: Final = Opcode.BINARY
 
 
 class Connection(GuardedConnection):
@@ -51,6 +40,43 @@ class Connection(GuardedConnection):
     admitted: Pass
     dialect: Dialect
     subprotocols_known: tuple[Subprotocol, ...] = ()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        super().connection_made(transport)
+        self.holding: Holding[Frame] = Holding(self._is_taken, super().process_event)
+
+    def process_event(self, event: Event) -> None:
+        """Hold a message that may be audio, which saves its way through a queue and a task; see `streamer.rounds`."""
+        if type(event) is Frame:
+            opcode = event.opcode
+            if opcode is _TEXT or opcode is _BINARY:
+                if not event.fin:
+                    self.holding.pass_by(ends=False)
+                elif self.holding.offer(opcode, event):
+                    return
+            elif opcode is Opcode.CONT:
+                self.holding.pass_by(ends=event.fin)
+            elif opcode is Opcode.CLOSE:
+                self.holding.flush()
+        super().process_event(event)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Leave what is held to the reader: it came before the end."""
+        self.holding.flush()
+        super().connection_lost(exc)
+
+    def _is_taken(self, frame: Frame, ear: Ear) -> bool:
+        """Show a message to who may take it."""
+        data = frame.data
+        try:
+            taken = ear.overhear(bytes(data) if frame.opcode is _BINARY else str(data, "utf-8"))
+        except UnicodeDecodeError:
+            return False  # it is refused where it is read
+        if taken:
+            self.frames_read += 1
+            self.bytes_read += len(data)
+        return taken
 
 
 class WebSocketPeer:
@@ -61,19 +87,37 @@ class WebSocketPeer:
         self._pacer = pacer
         self._reading = False
         self._closing = False
+        self._ear: Ear | None = None
+        self._frames = self._bytes = 0
+        """How much of what came has been held against the limits."""
+
+    def show(self, ear: Ear | None) -> None:
+        """Show messages to `ear` while nothing waits that came before them; see `Overheard`."""
+        self._ear = ear
+        self._connection.holding.keeps_pace = self._keeps_pace
 
     async def messages(self) -> AsyncIterator[Message]:
         """Iterate over what comes until either side closes, in whichever way."""
-        frames = n_bytes = 0
+        connection, holding = self._connection, self._connection.holding
         with suppress(ConnectionClosed):  # however it closed, there is nothing more to read
             while not self._closing:  # from then on `close` reads: a WebSocket has one reader at a time
                 self._reading = True
-                message = await self._connection.recv()
+                holding.await_next(self._ear)
+                message = await connection.recv()
+                holding.note_read()
                 self._reading = False
                 yield message
-                seen_frames, seen_bytes = self._connection.frames_read, self._connection.bytes_read
-                await self._pacer.read(seen_bytes - n_bytes, seen_frames - frames)
-                frames, n_bytes = seen_frames, seen_bytes
+                await self._pacer.read(*self._read())
+
+    def _keeps_pace(self) -> bool:
+        """Hold what came against the limits; whoever is above them is read more slowly, by `messages`."""
+        return not self._pacer.note(*self._read())
+
+    def _read(self) -> tuple[int, int]:
+        """Return how many bytes and messages have come since this was last asked."""
+        frames, n_bytes = self._frames, self._bytes
+        self._frames, self._bytes = self._connection.frames_read, self._connection.bytes_read
+        return self._bytes - n_bytes, self._frames - frames
 
     async def send(self, message: Message) -> None:
         """Send a message; quietly nothing once the connection is closed."""
@@ -101,45 +145,36 @@ class WebSocketListener:
 
     Parameters
     ----------
-    settings
-        The configuration.
-    doors
-        Decide who may come in.
+    server
+        Where to listen, and what of a WebSocket is the same for all platforms.
+    entrance
+        Decides who may come in.
     tls
         What the port does TLS with; None = plain.
-    metrics
-        Where refusals are counted.
     serve_stream
         Serves one peer to its end.
     guard
         Bounds what comes before a call.
     new_pacer
         Makes what each peer is kept to its pace by.
-    turnstile
-        Who may come in comes in one by one.
     """
 
     def __init__(
         self,
-        settings: Settings,
-        doors: Doors,
+        server: ServerSettings,
+        entrance: Entrance,
         tls: ssl.SSLContext | None,
-        metrics: Metrics,
         serve_stream: Serve,
         *,
         guard: Guard,
         new_pacer: Callable[[], Pacer],
-        turnstile: Turnstile,
     ) -> None:
-        self._settings = settings
-        self._doors = doors
+        self._server = server
+        self._entrance = entrance
         self._tls = tls
-        self._metrics = metrics
         self._guard = guard
         self._new_pacer = new_pacer
-        self._turnstile = turnstile
         self._serve_stream = serve_stream
-        self._refusals_waiting = 0
         self._listener: Server
 
     @property
@@ -160,7 +195,7 @@ class WebSocketListener:
         OSError
             The port is taken or not allowed.
         """
-        server = self._settings.server
+        server = self._server
         # The callbacks take what create_connection makes, which need be no class; the library's types know less.
         self._listener = await serve(
             self._handle,  # type: ignore[arg-type]
@@ -169,7 +204,7 @@ class WebSocketListener:
             process_request=self._before_upgrade,  # type: ignore[arg-type]
             create_connection=partial(Connection, guard=self._guard),  # type: ignore[arg-type]
             open_timeout=OPEN_WITHIN_S,
-            max_queue=UNREAD_FRAMES,
+            max_queue=UNREAD_MESSAGES,
             compression=None,  # audio does not shrink, and a window per call is memory
             max_size=server.max_message_bytes,
             ping_interval=server.ping_interval_s or None,
@@ -185,68 +220,23 @@ class WebSocketListener:
         await self._serve_stream(WebSocketPeer(connection, self._new_pacer()), connection.dialect, connection.admitted)
 
     async def _before_upgrade(self, connection: Connection, request: Request) -> Response | None:
-        """Decide who may come in; an answer here means that no WebSocket is opened."""
-        now_s = time.monotonic()
-        door = self._doors.at(request.path)
-        if door is None:
-            path = request.path.partition("?")[0]
-            return connection.respond(
-                HTTPStatus.NOT_FOUND, f"nothing at {path[:80]!r}; calls are taken at {', '.join(sorted(PATHS))}\n"
-            )
-        platform = door.platform
-        headers: dict[str, str] = {}
-        for name, value in request.headers.raw_items():
-            name = name.lower()  # noqa: PLW2901 - the same name, as all headers are compared
-            headers[name] = f"{headers[name]}, {value}" if name in headers else value
-        certificate = client_certificate(connection.transport.get_extra_info("ssl_object"))
-        upgrade = Upgrade(dialect=platform.name, target=request.path, headers=headers, certificate=certificate)
-        decision = self._doors.knock(door, upgrade, address_of(connection), now_s)
-        if isinstance(decision, Refusal):
-            count_refusal(
-                self._metrics, decision, platform.name, certificate=certificate.fingerprint if certificate else None
-            )
-            return await self._refuse(connection, decision, now_s)
-        if not await self._turnstile.enter():
-            self._guard.cut_off("storm")
-            return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "too many connect at once; try again\n")
-        connection.admitted = decision
-        connection.dialect = door.reader(upgrade)
-        connection.subprotocols_known = tuple(map(Subprotocol, platform.subprotocols))
-        connection.protocol.max_message_size = platform.max_message_bytes(self._settings)
-        connection.ping_interval = platform.ping_interval_s(self._settings) or None
+        """Have it decided who may come in; an answer here means that no WebSocket is opened."""
+        decided = await self._entrance.decide(
+            request.path,
+            request.headers.raw_items(),
+            address_of(connection.remote_address),
+            client_certificate(connection.transport.get_extra_info("ssl_object")),
+        )
+        if isinstance(decided, Sorry):
+            return connection.respond(decided.status, decided.text)
+        connection.admitted = decided.admitted
+        connection.dialect = decided.dialect
+        connection.subprotocols_known = tuple(map(Subprotocol, decided.subprotocols))
+        connection.protocol.max_message_size = decided.max_message_bytes
+        connection.ping_interval = decided.ping_interval_s or None
         return None
-
-    async def _refuse(self, connection: Connection, refusal: Refusal, asked_s: float) -> Response:
-        """Answer a refusal at its time, so that how long it took says nothing of how far the check got.
-
-        Each one that waits holds a socket. Where a flood holds many, the next are answered at once, all with one word.
-        """
-        if refusal.after_s:
-            if self._refusals_waiting >= WAITING_REFUSALS:
-                return connection.respond(HTTPStatus.TOO_MANY_REQUESTS, "too many are being refused; try again later\n")
-            self._refusals_waiting += 1
-            try:
-                await asyncio.sleep(asked_s + refusal.after_s - time.monotonic())
-            finally:
-                self._refusals_waiting -= 1
-        return connection.respond(refusal.status, f"{refusal.message}\n")
-
-
-def count_refusal(metrics: Metrics, refusal: Refusal, dialect: str, **more: str | None) -> None:
-    """Count a refusal, and say it in the log unless its address has had too many."""
-    metrics.auth_failures.labels(refusal.reason).inc()
-    if refusal is not THROTTLED:  # a flood must not become one of the log
-        shown = {name: value for name, value in more.items() if value}
-        message = loggable(refusal.message)
-        log.warning("connection refused", dialect=dialect, reason=refusal.reason, message=message, **shown)
 
 
 def _subprotocol(connection: Connection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
     """Select the subprotocol that the platform of this connection speaks, if it offers one."""
     return next((name for name in connection.subprotocols_known if name in offered), None)
-
-
-def address_of(connection: Connection) -> str:
-    """Return the IP address at the other end of the socket."""
-    name = connection.remote_address
-    return str(name[0]) if isinstance(name, tuple) else ""

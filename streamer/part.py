@@ -81,19 +81,24 @@ class Part:
         is_live = start.speed == 1.0 and not start.has_media_clock
         self._rate_check = RateCheck(start.rate_hz) if is_live else None
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether audio stands where its sender says, and nothing is asked of how fast it comes."""
+        return self._shift_ms == 0.0 and self._rate_check is None
+
     def wrong_rate(self, audio: Audio, now_s: float) -> str | None:
         """Return why the declared sample rate cannot be true, where how fast audio arrives shows that."""
         if self._rate_check is None or audio.channel != 0:
             return None
         return self._rate_check.feed(now_s, len(audio.payload) // self.start.encoding.bytes_per_sample)
 
-    def receive(self, audio: Audio, now_s: float) -> list[Heard]:
-        """Take samples of one channel; return the utterances that they end, and partial ones that are due."""
+    def take(self, audio: Audio, now_s: float) -> list[Heard]:
+        """Take samples of one channel and leave the work on them for later; see `Leg.take`."""
         if self._shift_ms is None and audio.payload:
             self._place(audio, now_s)
         if self._shift_ms and audio.media_ms is not None:
             audio = Audio(audio.channel, audio.payload, audio.media_ms + self._shift_ms)
-        return self.legs[audio.channel].receive(audio)
+        return self.legs[audio.channel].take(audio)
 
     def gap(self, duration_ms: float) -> list[Heard]:
         """Take note of media time that the sender leaves out, on all channels."""

@@ -29,9 +29,9 @@ from streamer.bus.share import Share
 from streamer.config import Settings
 from streamer.emotion.batcher import Batcher
 from streamer.emotion.model import EmotionModel, ModelCard, load, locate
+from streamer.entrance import Entrance, count_refusal
 from streamer.leg import prove, warm_up
 from streamer.limits import Admission
-from streamer.listener import WebSocketListener, count_refusal
 from streamer.load.guarded import Guard
 from streamer.load.pacing import Pacer, Turnstile
 from streamer.load.shedding import Shedding
@@ -44,6 +44,7 @@ from streamer.platforms import PATHS, audiosocket
 from streamer.service import bound, kept_going
 from streamer.session import DRAINING, Peer, Services, Session
 from streamer.tcp import TcpListener, TcpPeer
+from streamer.transports import CallListener, listener_of
 from streamer.watch import Watch, expire
 from streamer.wire.events import Dialect
 
@@ -113,7 +114,9 @@ class Server:
         self._draining = asyncio.Event()
         self._hurry = asyncio.Event()
         self._services: Services
-        self._listener: WebSocketListener
+        self._entrance = Entrance(settings, self._doors, metrics, self._guard, self._turnstile)
+        self._new_listener = listener_of(settings.server)
+        self._listener: CallListener
         self.port = 0
         """The port that was bound, once `run` has begun to listen."""
         self.admin_port = 0
@@ -175,15 +178,8 @@ class Server:
             batcher = Batcher(self._model)
             stack.push_async_callback(batcher.close)
             self._services = self._make_services(batcher)
-            self._listener = listener = WebSocketListener(
-                self._settings,
-                self._doors,
-                self._tls.context,
-                self._metrics,
-                self._serve,
-                guard=self._guard,
-                new_pacer=self._new_pacer,
-                turnstile=self._turnstile,
+            self._listener = listener = self._new_listener(
+                server, self._entrance, self._tls.context, self._serve, guard=self._guard, new_pacer=self._new_pacer
             )
             await bound(listener.listen(), server.host, server.port)
             stack.push_async_callback(listener.close)
@@ -288,7 +284,7 @@ class Server:
             if not self._sessions:
                 self._nobody.set()
 
-    async def _serve_until_drained(self, listener: WebSocketListener) -> None:
+    async def _serve_until_drained(self, listener: CallListener) -> None:
         """Wait for the signal, then for the calls, and at the limit end them in an orderly way."""
         await self._draining.wait()
         self._admission.drain()

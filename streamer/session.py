@@ -1,9 +1,10 @@
 """One stream: between a peer that speaks a dialect and the call that it carries, alone or with other streams.
 
 Owns the order of what is said to the peer: the answer to its start, the events of what is heard on it, the last word,
-and who closes. What becomes of the audio is `conversation`'s business. It knows no socket: the peer is an interface of
-three verbs, so a test can be one. This file must never let a peer that does not read hold up the bus, nor let a defect
-of a dialect go further than its stream.
+and who closes. What becomes of the audio is `conversation`'s business. A message that is nothing but audio, as nearly
+all are, is taken in passing (`overhear`), without waking the task that serves the stream. It knows no socket: the peer
+is an interface of a few verbs, so a test can be one. This file must never let a peer that does not read hold up the
+bus, nor let a defect of a dialect go further than its stream.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import structlog
 from streamer_client.events import CallRef
@@ -20,14 +21,16 @@ from structlog.contextvars import bind_contextvars
 from streamer.auth import Pass
 from streamer.bus.topics import call_id, pseudonymise
 from streamer.call import Call, Identity
-from streamer.conversation import MOST_PARTS, Conversation, Services, Tell
+from streamer.conversation import MOST_PARTS, OUR_FAULT, Conversation, Services, Tell
 from streamer.load.liveness import Liveness
 from streamer.load.pacing import TURN
 from streamer.load.refusals import DRAINING, FULL, OF_THE_NODE, why_refused
 from streamer.observing.loggable import loggable
 from streamer.part import Part
+from streamer.rounds import HandOver
 from streamer.wire.events import (
     BAD_TOKEN,
+    Audio,
     Dialect,
     Fault,
     Message,
@@ -45,7 +48,6 @@ PARTING_S = 5.0
 """How long a platform that wants to close the stream itself may take for it."""
 
 CROWDED = Fault("too_many_parts", f"{MOST_PARTS} streams carry this call already; open one for each party")
-OUR_FAULT = Fault("internal", "our fault; the server's log says more", close_code=1011)
 
 _T = TypeVar("_T")
 
@@ -65,8 +67,12 @@ def understood(dialect: Dialect, message: Message, told: Any = log) -> list[Wire
     try:
         return dialect.receive(message)
     except Exception:  # noqa: BLE001 - logged whole by a bound logger, which ruff does not know as one
-        told.exception("a defect of ours in reading a message", dialect=dialect.name)
-        return [OUR_FAULT]
+        return _defect(dialect, told)
+
+
+def _defect(dialect: Dialect, told: Any) -> list[WireEvent]:  # noqa: ANN401 - as above
+    told.exception("a defect of ours in reading a message", dialect=dialect.name)
+    return [OUR_FAULT]
 
 
 class Peer(Protocol):
@@ -86,6 +92,31 @@ class Peer(Protocol):
 
     def settle(self) -> None:
         """Take note that the stream carries a call now: it is not cut off to make room for others."""
+        ...
+
+
+class Ear(Protocol):
+    """Takes messages that need no answer and no waiting."""
+
+    def expect(self, hand_over: HandOver) -> bool:
+        """Take note that messages are held, and call `hand_over` when it is time; False: do not hold them."""
+        ...
+
+    def overhear(self, message: Message) -> bool:
+        """Take a message if that can be done at once."""
+        ...
+
+
+@runtime_checkable
+class Overheard(Protocol):
+    """A peer whose messages can be taken as they come, where its transport is in this process."""
+
+    def show(self, ear: Ear | None) -> None:
+        """Show messages to `ear`, if any, but only while `messages` is waited for and has nothing to hand out.
+
+        They may be held for as long as `ear` takes to fetch them. One that is taken is done with; one that is not is
+        handed out next, and all that came behind it after it.
+        """
         ...
 
 
@@ -131,6 +162,10 @@ class Session:
         """Set once nothing more is read that could belong to the call."""
         self._peer_reads = True
         self._liveness = Liveness()
+        self._piece_ms = 0.0
+        """How much audio the last message brought, as the next one will."""
+        self._ahead: list[WireEvent] | None = None
+        """What the message means that is handed out next, where it has been read in passing."""
         self._log = log.bind(session=self.session_id, dialect=dialect.name, tenant=admitted.tenant)
 
     async def run(self) -> None:
@@ -148,6 +183,8 @@ class Session:
                 await self._finish()
             finally:
                 # A way back to itself would keep the call's audio until the collector of cycles comes round.
+                if isinstance(self._peer, Overheard):
+                    self._peer.show(None)
                 self._tell = self._conversation = self._part = None
 
     async def expire(self, reason: str, fault: Fault) -> None:
@@ -202,8 +239,12 @@ class Session:
             self._log.info("stall recovered", lasted_s=round(lasted_s, 1))
 
     async def _listen(self) -> None:
+        if isinstance(self._peer, Overheard):
+            self._peer.show(self)
         async for message in self._peer.messages():
-            events = understood(self._dialect, message, self._log)
+            events, self._ahead = self._ahead, None
+            if events is None:
+                events = understood(self._dialect, message, self._log)
             flaw = self._liveness.flaw(message, events, self._its.monotonic_s())
             if flaw is not None and not self._expired:
                 self._fail(flaw)
@@ -212,6 +253,45 @@ class Session:
                 return
         if not self._expired:  # else it was we who closed
             await self._take(self._asked(self._dialect.closed))
+
+    def expect(self, hand_over: HandOver) -> bool:
+        """Have what is held of the stream fetched in the round in which it is due, if the call has room for it."""
+        conversation = self._conversation
+        if conversation is None or self._expired or not conversation.has_room:
+            return False
+        self._its.rounds.add(conversation, hand_over, self._piece_ms)
+        return True
+
+    def overhear(self, message: Message) -> bool:
+        """Take a message if it is audio of a call that has room for it; else remember what it means, for `_listen`."""
+        conversation, part = self._conversation, self._part
+        if conversation is None or part is None or self._expired or not conversation.has_room:
+            return False
+        try:
+            events = self._dialect.receive(message)
+        except Exception:  # noqa: BLE001 - as in `understood`
+            events = _defect(self._dialect, self._log)
+        now_s = self._its.monotonic_s()
+        for event in events:
+            if not isinstance(event, Audio):
+                break
+        else:
+            if events or isinstance(message, bytes):  # words without audio are counted
+                return self._hear(events, conversation, part, now_s)
+        self._ahead = events
+        return False
+
+    def _hear(self, audio: list[WireEvent], conversation: Conversation, part: Part, now_s: float) -> bool:
+        """Take audio; False where this stream cannot go on."""
+        self._piece_ms = self._liveness.piece_ms
+        for piece in audio:
+            if self._liveness.is_sign(piece, part.start):
+                self.heard_s = now_s
+            fault = conversation.overhear(piece, part, now_s) if isinstance(piece, Audio) else None
+            if fault is not None:
+                self._ahead = [fault]
+                return False
+        return True
 
     async def _take(self, events: list[WireEvent]) -> bool:
         """Work through what a message meant; False once the stream is at its end."""
@@ -262,6 +342,7 @@ class Session:
             conversation = Conversation(start, identity, slot, its)
             part = conversation.call.first
         self._tell = self._hand_over if start.wants_events else None
+        conversation.tell_of(part, self._tell)
         self._conversation, self._part, self.call = conversation, part, conversation.call
         self._peer.settle()
         self.session_id = conversation.session_id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from importlib import resources
 from itertools import pairwise
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from streamer_client.events import Cut
 
 from streamer.audio import g711
+from streamer.audio.frames import FRAME, Frames
 from streamer.config import ConfigError, SpeechSettings
 from streamer.emotion.model import EmotionModel
 from streamer.leg import RATE_HZ, Heard, Leg, Numbers, prove
@@ -268,3 +270,261 @@ def test_a_leg_skips_forwards_only_and_counts_what_it_missed(model, spoken) -> N
     assert one.position_ms == 5000
     assert one.missed_ms == pytest.approx(5000 - 2000 - 1020, abs=20)
     assert one.timeline.position == 5 * 8000
+
+
+class Line:
+    """One leg's sound on its way: as it was sent, and as it came."""
+
+    def __init__(self, rng: np.random.Generator, spoken: NDArray[np.int16], kind: str) -> None:
+        self.encoding, self.rate_hz = KINDS[kind]
+        begin = int(rng.integers(0, len(spoken) - 6 * RATE_HZ))
+        sound = spoken[begin : begin + int(rng.integers(2, 6)) * RATE_HZ]
+        if self.encoding is Encoding.PCMU:
+            self._bytes, width = g711.encode_mulaw(sound), 1
+        elif self.encoding is Encoding.PCMA:
+            self._bytes, width = g711.encode_alaw(sound), 1
+        else:
+            self._bytes, width = np.repeat(sound, self.rate_hz // RATE_HZ).tobytes(), 2
+        self.happenings = self._happenings(rng, width)
+
+    def _happenings(self, rng: np.random.Generator, width: int) -> list[Audio | float | None]:
+        """Audio, gaps in ms, and ends (None): cut at random or evenly, with what networks do to it."""
+        even, has_clock = rng.random() < 0.5, rng.random() < 0.7
+        found: list[Audio | float | None] = []
+        at = 0
+        while at < len(self._bytes):
+            size = (self.rate_hz // 50 if even else int(rng.integers(1, self.rate_hz // 8))) * width
+            media_ms = at / width * 1000 / self.rate_hz if has_clock else None
+            found.append(Audio(0, self._bytes[at : at + size], media_ms))
+            at += size
+            fate = rng.random()
+            if has_clock and fate < 0.02:
+                at += size * int(rng.integers(1, 5))  # lost
+            elif has_clock and fate < 0.03:
+                at += self.rate_hz // 2 * width  # a long hole
+            elif fate < 0.04:
+                found.append(found[-1])  # comes twice, or is more audio where there is no clock
+            elif len(found) > 1 and fate < 0.06:
+                found[-1], found[-2] = found[-2], found[-1]
+            elif not has_clock and fate < 0.07:
+                found.append(float(rng.choice([0.5, 5, 19, 21, 500])))
+            elif not has_clock and fate < 0.08:
+                found.append(None)
+        return [*found, None]
+
+    def leg(self, model: EmotionModel | None, partial_every_ms: int) -> Leg:
+        return leg(model, self.encoding, self.rate_hz, partial_every_ms=partial_every_ms)
+
+
+KINDS = {
+    "mu-law": (Encoding.PCMU, 8000),
+    "A-law": (Encoding.PCMA, 8000),
+    "linear": (Encoding.PCM_S16LE, 8000),
+    "wide": (Encoding.PCM_S16LE, 16_000),
+}
+
+
+def known(one: Leg) -> tuple:
+    """All that is told of a leg at its end."""
+    return (one.position_ms, one.framed_ms, one.utterances, one.missed_ms, one.timeline.counters, one.activity.summary)
+
+
+def joined(spoken: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Stretches of speech, those that touch made one: where they are cut depends on when they were asked for."""
+    found: list[tuple[float, float]] = []
+    for begin, end in spoken:
+        if found and found[-1][1] == begin:
+            found[-1] = (found[-1][0], end)
+        else:
+            found.append((begin, end))
+    return found
+
+
+class Interleaved:
+    """Several legs: each one's audio is taken, and worked on at random moments, alone or with that of all others."""
+
+    def __init__(self, rng: np.random.Generator, lines: list[Line], legs: list[Leg]) -> None:
+        self._rng = rng
+        self.legs = legs
+        self._left = [iter(line.happenings) for line in lines]
+        self.heard: list[list[Heard]] = [[] for _ in lines]
+        self.positions_ms: list[list[int]] = [[] for _ in lines]
+        self.spoken: list[list[tuple[float, float]]] = [[] for _ in lines]
+
+    def run(self) -> None:
+        open_ones = set(range(len(self.legs)))
+        while open_ones:
+            n = int(self._rng.choice(sorted(open_ones)))
+            try:
+                self._happen(n, next(self._left[n]))
+            except StopIteration:
+                open_ones.remove(n)
+            self.positions_ms[n].append(self.legs[n].position_ms)
+            how = self._rng.random()
+            if how < 0.1:
+                self.heard[n] += self.legs[n].advance()
+            elif how < 0.25:
+                self._round()
+            if how < 0.05:
+                self.spoken[n] += self.legs[n].take_speech()
+        for n, one in enumerate(self.legs):
+            self.spoken[n] += one.take_speech()
+
+    def _happen(self, n: int, happening: Audio | float | None) -> None:
+        one = self.legs[n]
+        if isinstance(happening, Audio):
+            self.heard[n] += one.take(happening)
+        else:
+            self.heard[n] += one.finish() if happening is None else one.gap(happening)
+
+    def _round(self) -> None:
+        codes = [one.frames() for one in self.legs]
+        measured = Frames(b"".join(codes))
+        at = 0
+        for n, one in enumerate(self.legs):
+            self.heard[n] += one.work(codes[n], measured, at)
+            at += len(codes[n]) // FRAME
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    kinds=st.lists(st.sampled_from(sorted(KINDS)), min_size=1, max_size=3),
+    partial_every_ms=st.sampled_from([0, 0, 20, 300, 1000]),
+    analysed=st.booleans(),
+)
+def test_when_audio_is_worked_on_and_with_whose_changes_nothing(  # noqa: PLR0917 - hypothesis fills them in
+    model, spoken, seed: int, kinds: list[str], partial_every_ms: int, analysed: bool
+) -> None:
+    rng = np.random.default_rng(seed)
+    lines = [Line(rng, spoken, kind) for kind in kinds]
+    of = model if analysed else None
+    later = Interleaved(rng, lines, [line.leg(of, partial_every_ms) for line in lines])
+    later.run()
+    for n, line in enumerate(lines):
+        at_once = line.leg(of, partial_every_ms)
+        heard: list[Heard] = []
+        for happening, position_ms in zip(line.happenings, later.positions_ms[n], strict=False):
+            if isinstance(happening, Audio):
+                heard += at_once.receive(happening)
+            else:
+                heard += at_once.finish() if happening is None else at_once.gap(happening)
+            assert at_once.position_ms == position_ms
+        assert same(later.heard[n], heard)
+        assert known(later.legs[n]) == known(at_once)
+        assert joined(later.spoken[n]) == joined(at_once.take_speech())
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    kind=st.sampled_from(["mu-law", "linear"]),
+    partial_every_ms=st.sampled_from([0, 300, 1000]),
+)
+def test_nothing_is_heard_before_it_is_due(model, spoken, seed: int, kind: str, partial_every_ms: int) -> None:
+    rng = np.random.default_rng(seed)
+    line = Line(rng, spoken, kind)
+    one = line.leg(model, partial_every_ms)
+    due_ms = one.due_ms  # counted from where the frames end
+    for happening in line.happenings:
+        if not isinstance(happening, Audio):
+            one.finish() if happening is None else one.gap(happening)
+            due_ms = one.framed_ms + one.due_ms
+            continue
+        was_open = math.isfinite(due_ms)
+        if one.follow(happening):
+            heard = one.advance()
+            if heard and was_open:
+                assert one.framed_ms >= due_ms
+        else:
+            one.receive(happening)
+        due_ms = one.framed_ms + one.due_ms
+
+
+def test_a_leg_that_nobody_speaks_on_may_wait_and_one_that_has_fallen_silent_may_not(model, spoken, reference) -> None:
+    one = leg(model, Encoding.PCMU)
+    codes = g711.encode_mulaw(spoken)
+    assert one.due_ms >= SPEECH.hangover_ms, "whatever begins now ends no sooner"
+    last = reference[0].end_ms
+    one.receive(Audio(0, codes[: last * 8]))
+    assert one.due_ms == SPEECH.hangover_ms, "it spoke until now"
+    for n in range(1, SPEECH.hangover_ms // 20):
+        assert not one.receive(Audio(0, codes[(last + 20 * n - 20) * 8 : (last + 20 * n) * 8]))
+        assert one.due_ms == SPEECH.hangover_ms - 20 * n
+    (heard,) = one.receive(Audio(0, codes[(last + SPEECH.hangover_ms - 20) * 8 : (last + SPEECH.hangover_ms) * 8]))
+    assert heard.end_ms == last
+    assert one.due_ms >= SPEECH.hangover_ms
+    assert leg(None).due_ms == math.inf, "of who is not analysed nothing is ever due"
+
+
+def test_what_is_taken_already_is_not_waited_for(model, spoken, reference) -> None:
+    one = leg(model, Encoding.PCMU)
+    codes = g711.encode_mulaw(spoken)
+    one.receive(Audio(0, codes[: reference[0].end_ms * 8]))
+    for more in (1, 159, 160, 1600):
+        before_ms, waiting = one.due_ms, one.waiting
+        one.take(Audio(0, bytes([0xFF]) * more))
+        assert one.waiting == waiting + more
+        assert one.due_ms == pytest.approx(before_ms - more / 8)
+    one.advance()
+    assert one.due_ms == pytest.approx(SPEECH.hangover_ms - (1 + 159 + 160 + 1600) / 8)
+
+
+def test_what_was_taken_before_a_notice_is_not_judged(model, spoken, reference) -> None:
+    middle_ms = (reference[0].start_ms + reference[0].end_ms) // 2
+    payload = spoken.tobytes()
+    before, after = payload[: middle_ms * 16], payload[middle_ms * 16 :]
+    told: list[list[Heard]] = []
+    for works_at_once in (True, False):
+        one = leg(None)
+        assert one.receive(Audio(0, before)) == [] if works_at_once else one.take(Audio(0, before)) == []
+        one.start_analysis(model)
+        assert one._heard == b"", "nothing said before is kept"
+        told.append(one.take(Audio(0, after)) + one.advance() + one.finish())
+    assert same(*told)
+    assert told[0]
+    assert all(each.start_ms > middle_ms for each in told[0])
+
+
+@pytest.mark.parametrize("worked_ms", [0, 20, 3000])
+def test_after_an_objection_nothing_of_what_was_taken_stays(model, spoken, reference, worked_ms: int) -> None:
+    one = leg(model, Encoding.PCMU)
+    codes = g711.encode_mulaw(spoken)
+    middle = (reference[0].start_ms + reference[0].end_ms) // 2 * 8
+    one.take(Audio(0, codes[: middle - worked_ms * 8 - 77]))
+    one.advance()
+    one.take(Audio(0, codes[middle - worked_ms * 8 - 77 : middle]))
+    assert one._heard
+    assert one.waiting
+    one.stop_analysis()
+    assert (one._heard, one._taken, one._open) == (b"", b"", None)
+    assert one.advance() == []
+    assert one.finish() == []
+
+
+def test_frames_of_a_wider_batch_after_an_objection_yield_nothing(model, spoken) -> None:
+    one = leg(model, Encoding.PCMU)
+    one.take(Audio(0, g711.encode_mulaw(spoken)))
+    codes = one.frames()
+    one.stop_analysis()
+    assert one.work(codes, Frames(codes), 0) == []
+    assert (one._heard, one._open) == (b"", None)
+
+
+@pytest.mark.parametrize("analysed", [True, False])
+def test_what_never_came_is_not_remembered_for_ever(model, analysed: bool) -> None:
+    one = leg(model if analysed else None, Encoding.PCMU)
+    most = 0
+    for n in range(0, 60 * 50, 2):  # every other message of a minute is lost
+        one.receive(Audio(0, bytes([0xFF]) * 160, 20.0 * n))
+        most = max(most, len(one._lost))
+    assert one.timeline.counters.lost_ms > 29_000
+    assert most < 200
+
+
+def test_what_is_kept_of_a_long_silence_is_bounded(model) -> None:
+    one = leg(model, Encoding.PCMU)
+    for _ in range(5000):
+        one.receive(Audio(0, bytes([0xFF]) * 160))
+        assert len(one._heard) < RATE_HZ
+    assert one.position_ms == 100_000

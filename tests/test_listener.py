@@ -15,6 +15,8 @@ from structlog.testing import capture_logs
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidMessage, InvalidStatus
 
+from streamer import doorway as doorway_module
+from streamer import entrance as entrance_module
 from streamer import listener as listener_module
 from streamer.auth import Pass, Refusal
 from streamer.config import load
@@ -26,10 +28,12 @@ from tests.certificates import authority, client_context, signed
 from tests.nodes import AS_CRM, CRM, closing, ready, readyz, send_stop, serve, url
 
 
-@pytest.fixture
-def serving(tmp_path: Path) -> Callable[..., Any]:
-    """Run a node: `async with serving(server__max_calls=1) as server`."""
-    return partial(serve, tmp_path)
+@pytest.fixture(params=["websockets", "picows"])
+def serving(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[..., Any]:
+    """Run a node: `async with serving(server__max_calls=1) as server`; with both libraries, one after the other."""
+    if request.param == "picows":
+        pytest.importorskip("picows", reason="the extra picows is not installed")
+    return partial(serve, tmp_path, server__transport=request.param)
 
 
 async def test_an_unknown_path_is_told_the_known_ones(serving) -> None:
@@ -94,7 +98,8 @@ async def test_a_page_shows_its_key_as_a_subprotocol_and_never_hears_it(serving)
 async def test_who_guesses_too_often_is_answered_unseen_and_logged_no_more(
     serving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listener_module, "address_of", lambda _: "192.0.2.1")
+    for module in (listener_module, doorway_module):
+        monkeypatch.setattr(module, "address_of", lambda _: "192.0.2.1")
     async with serving(keys=[CRM], server__auth_failures_per_minute=2) as server:
         with capture_logs() as logs:
             for status in (401, 401, 429, 429):
@@ -130,16 +135,16 @@ async def test_refusals_wait_their_time_and_where_a_flood_waits_the_next_do_not(
 
     async with serving() as server:
         monkeypatch.setattr(server._doors, "knock", lambda *_: late)
-        monkeypatch.setattr(listener_module, "WAITING_REFUSALS", 2)
+        monkeypatch.setattr(entrance_module, "WAITING_REFUSALS", 2)
         monkeypatch.setattr(asyncio, "sleep", wait)
         waiting = [asyncio.create_task(refused(server)) for _ in range(2)]
-        while server._listener._refusals_waiting < 2:
+        while server._entrance.refusals_waiting < 2:
             await sleep(0)
         assert await refused(server) == 429
         assert not any(task.done() for task in waiting)
         over.set()
         assert await asyncio.gather(*waiting) == [401, 401]
-        assert server._listener._refusals_waiting == 0
+        assert server._entrance.refusals_waiting == 0
         monkeypatch.undo()
 
 
@@ -216,15 +221,15 @@ async def test_a_call_that_is_ended_while_nobody_reads_it_harms_nothing(
 
 
 async def test_who_sends_more_than_may_be_is_read_more_slowly_and_loses_nothing(serving) -> None:
-    async with serving(limits__messages_per_second=1000) as server, connect(url(server)) as socket:
+    async with serving(limits__messages_per_second=100) as server, connect(url(server)) as socket:
         assert (await ready(socket))["type"] == "ready"
-        for _ in range(1100):
+        for _ in range(200):
             await socket.send(bytes(32))
         await send_stop(socket)
         assert json.loads(await socket.recv()) == {"type": "ended", "utterances": 0}
         registry = server._metrics.registry
         assert (registry.get_sample_value("streamer_held_back_seconds_total") or 0) > 0
-        assert registry.get_sample_value("streamer_audio_seconds_total") == pytest.approx(1100 * 32 / 16_000)
+        assert registry.get_sample_value("streamer_audio_seconds_total") == pytest.approx(200 * 32 / 16_000)
 
 
 async def test_a_message_in_pieces_counts_for_each_of_them(serving) -> None:

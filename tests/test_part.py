@@ -30,7 +30,7 @@ def seconds(one: Part, arrives_s: float, number: int, media_ms: float | None = N
     """Let seconds of audio arrive, the first at a time on the call's clock, the others as in life."""
     for turn in range(number):
         at_ms = None if media_ms is None else media_ms + 1000 * turn
-        one.receive(Audio(channel, SECOND, at_ms), BEGAN_S + arrives_s + turn)
+        one.take(Audio(channel, SECOND, at_ms), BEGAN_S + arrives_s + turn)
 
 
 @pytest.fixture(params=[False, True], ids=["counted", "with a clock"])
@@ -81,7 +81,7 @@ def test_media_time_never_goes_back_when_a_fast_sender_comes_back(has_clock: boo
     arrivals, one = Arrivals(), leg()
     first = part(arrivals, one, has_media_clock=has_clock)
     for turn in range(10):
-        first.receive(Audio(0, SECOND, turn * 1000 if has_clock else None), BEGAN_S)
+        first.take(Audio(0, SECOND, turn * 1000 if has_clock else None), BEGAN_S)
     one.finish()
     seconds(part(arrivals, one, has_media_clock=has_clock), 0.1, 2, 0 if has_clock else None)
     assert one.position_ms == 12_000
@@ -102,7 +102,7 @@ def test_a_clock_that_is_none_places_nothing_until_it_says_something(nonsense: f
     arrivals, one = Arrivals(), leg()
     seconds(part(arrivals, leg(), has_media_clock=True), 0, 1, 0)
     joining = part(arrivals, one, has_media_clock=True)
-    joining.receive(Audio(0, SECOND, nonsense), BEGAN_S + 4)
+    joining.take(Audio(0, SECOND, nonsense), BEGAN_S + 4)
     assert one.position_ms == 1000
     seconds(joining, 5, 1, 1000)
     assert one.position_ms == 6000
@@ -112,7 +112,7 @@ def test_a_message_without_audio_places_nothing() -> None:
     arrivals, one = Arrivals(), leg()
     seconds(part(arrivals, leg()), 0, 1)
     joining = part(arrivals, one)
-    joining.receive(Audio(0, b""), BEGAN_S + 2)
+    joining.take(Audio(0, b""), BEGAN_S + 2)
     seconds(joining, 4, 1)
     assert one.position_ms == 5000
 

@@ -22,7 +22,6 @@ from streamer_client.recordings.metadata import Row
 from streamer_client.recordings.names import content_key
 from streamer_client.replay import roles_of
 
-from streamer.archive.gathering import PatientModel
 from streamer.archive.levels import Levels
 from streamer.archive.ways import Ways
 from streamer.bus.topics import call_id, pseudonymise
@@ -90,7 +89,7 @@ class Analyst:
     def __init__(self, settings: Settings, model: EmotionModel, ways: Ways, salt: bytes | None) -> None:
         emotion = msgspec.structs.replace(settings.emotion, partial_every_ms=0)
         self._settings = msgspec.structs.replace(settings, emotion=emotion)
-        self._model = PatientModel(model)
+        self._model = model
         self._ways = ways
         self._salt = salt
 

@@ -77,6 +77,27 @@ _TO_MULAW: Final = _encoder(_decisions_mulaw(), 0x7F, mirrored=True)
 _TO_ALAW: Final = _encoder(_decisions_alaw(), _ALAW_TOGGLE, mirrored=False)
 
 
+_ALAW_TO_MULAW: Final = _TO_MULAW[_FROM_ALAW.view(np.uint16)].tobytes()
+MULAW_SILENCE: Final = b"\xff"
+"""The code of 0."""
+
+
+def transcode_alaw(data: bytes) -> bytes:
+    """Turn A-law codes into the mu-law codes in whose steps they lie, as at a border between networks.
+
+    Parameters
+    ----------
+    data
+        One A-law code a byte; any length, also none.
+
+    Returns
+    -------
+    bytes
+        As many mu-law codes.
+    """
+    return data.translate(_ALAW_TO_MULAW)
+
+
 def decode_mulaw(data: bytes) -> NDArray[np.int16]:
     """Turn mu-law codes into linear samples.
 

@@ -31,11 +31,15 @@ from __future__ import annotations
 
 from bisect import insort
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+Samples = NDArray[np.int16] | bytes
+"""What is placed: linear samples, or codes of one byte each. Nothing here looks into them."""
 
 _FARTHEST_S: Final = 24 * 3600
 _BEYOND_ALL_CLOCKS_MS: Final = 1e15
@@ -54,7 +58,7 @@ class Run:
 
     start: int
     """Position of the first sample on the media clock, in samples of the source rate."""
-    samples: NDArray[np.int16]
+    samples: Samples
     lost: bool
     """True where silence stands for media that never came."""
 
@@ -99,6 +103,10 @@ class TimelineCounters:
     """Times the sender's clock was set back."""
 
 
+def _linear_silence(length: int) -> Samples:
+    return np.zeros(length, dtype=np.int16)
+
+
 class Timeline:
     """One channel's media clock, in samples of the source rate.
 
@@ -112,6 +120,8 @@ class Timeline:
         How much media, counted from the beginning of a missing part, may come before the part is given up.
     fill_ms
         The longest missing part that is filled with silence.
+    silence
+        Makes that silence, so many samples of it; linear ones, if not given.
 
     Raises
     ------
@@ -120,7 +130,12 @@ class Timeline:
     """
 
     def __init__(
-        self, rate_hz: int, tolerance_ms: float = 10.0, reorder_ms: float = 100.0, fill_ms: float = 200.0
+        self,
+        rate_hz: int,
+        tolerance_ms: float = 10.0,
+        reorder_ms: float = 100.0,
+        fill_ms: float = 200.0,
+        silence: Callable[[int], Samples] = _linear_silence,
     ) -> None:
         if rate_hz <= 0 or min(tolerance_ms, reorder_ms, fill_ms) < 0:
             given = f"rate {rate_hz} Hz, tolerance {tolerance_ms} ms, reorder {reorder_ms} ms, fill {fill_ms} ms"
@@ -130,13 +145,14 @@ class Timeline:
         self._least_tolerance = min(self._tolerance, self._samples(_LEAST_TOLERANCE_MS))
         self._reorder = self._samples(reorder_ms)
         self._fill = self._samples(fill_ms)
+        self._silence = silence
         self._begun = False
         self._next = 0
         self._offset = 0
         """Added to what the sender says, after its clock was set back."""
         self._behind = 0
         """Samples dropped since the last chunk that was of use."""
-        self._held: list[tuple[int, NDArray[np.int16]]] = []
+        self._held: list[tuple[int, Samples]] = []
         self._missing: deque[tuple[int, int]] = deque(maxlen=_REMEMBERED_HOLES)
         self._lost = self._holes = self._late = self._duplicate = 0
         self._reordered = self._bad = self._resets = 0
@@ -160,13 +176,37 @@ class Timeline:
             clock_resets=self._resets,
         )
 
-    def place(self, samples: NDArray[np.int16], media_ms: float | None = None) -> list[Run | Hole]:
+    def follows(self, length: int, media_ms: float | None = None) -> bool:
+        """Take a chunk that simply comes next, as nearly all do: it is settled by that, and where it stands is known.
+
+        The same as `place`, for less. Where the answer is False nothing was taken, and `place` says what becomes of it.
+
+        Parameters
+        ----------
+        length
+            Its samples.
+        media_ms
+            Where the sender says that the first one stands, in ms.
+        """
+        if self._held or not self._begun or not length:
+            return False
+        if media_ms is not None:
+            if not 0 <= media_ms < _BEYOND_ALL_CLOCKS_MS or self._resets >= _MOST_RESETS:
+                return False
+            ahead = round(media_ms * self.rate_hz / 1000) + self._offset - self._next
+            if ahead and abs(ahead) > min(self._tolerance, max(self._least_tolerance, length // 2)):
+                return False
+        self._next += length
+        self._behind = 0
+        return True
+
+    def place(self, samples: Samples, media_ms: float | None = None) -> list[Run | Hole]:
         """Take a chunk; return what is settled by it.
 
         Parameters
         ----------
         samples
-            int16[n] at the source rate, any n.
+            int16[n] at the source rate, or n codes, any n.
         media_ms
             Where the sender says that the first sample stands, in ms; None: right after what came before.
 
@@ -231,11 +271,11 @@ class Timeline:
             return None
         return at
 
-    def _tolerance_of(self, samples: NDArray[np.int16]) -> int:
+    def _tolerance_of(self, samples: Samples) -> int:
         # With more than half the chunk, one that comes twice would look like one that jitters.
         return min(self._tolerance, max(self._least_tolerance, len(samples) // 2))
 
-    def _arrive(self, at: int, samples: NDArray[np.int16], found: list[Run | Hole]) -> None:
+    def _arrive(self, at: int, samples: Samples, found: list[Run | Hole]) -> None:
         ahead, tolerance = at - self._next, self._tolerance_of(samples)
         if ahead > tolerance:
             insort(self._held, (at, samples), key=_position)
@@ -244,7 +284,7 @@ class Timeline:
         else:
             self._arrive_behind(at, samples, found)
 
-    def _arrive_behind(self, at: int, samples: NDArray[np.int16], found: list[Run | Hole]) -> None:
+    def _arrive_behind(self, at: int, samples: Samples, found: list[Run | Hole]) -> None:
         passed = min(self._next - at, len(samples))
         if len(samples) - passed > self._tolerance_of(samples):
             self._drop(at, passed)
@@ -263,7 +303,7 @@ class Timeline:
         self._late += late
         self._duplicate += length - late
 
-    def _follow(self, samples: NDArray[np.int16], found: list[Run | Hole]) -> None:
+    def _follow(self, samples: Samples, found: list[Run | Hole]) -> None:
         found.append(Run(self._next, samples, lost=False))
         self._next += len(samples)
         self._behind = 0
@@ -288,7 +328,7 @@ class Timeline:
             return
         self._lost += length
         self._missing.append((self._next, until))
-        found.append(Run(self._next, np.zeros(length, dtype=np.int16), lost=True))
+        found.append(Run(self._next, self._silence(length), lost=True))
         self._next = until
 
     def _skip(self, until: int, found: list[Run | Hole]) -> None:
@@ -297,5 +337,5 @@ class Timeline:
         self._next = until
 
 
-def _position(held: tuple[int, NDArray[np.int16]]) -> int:
+def _position(held: tuple[int, Samples]) -> int:
     return held[0]

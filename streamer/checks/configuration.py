@@ -10,19 +10,23 @@ from streamer.access.tls import server_context
 from streamer.checks.outcome import Level, Outcome
 from streamer.config import Settings
 from streamer.leg import prove
+from streamer.transports import listener_of
 
 
 def check(settings: Settings) -> list[Outcome]:
-    """Return one outcome: who is analysed, how many keys, TLS or not.
+    """Return one outcome: who is analysed, how many keys, TLS or not, a transport that is not the usual one.
 
     Raises
     ------
     StreamerError
-        A key, a token, a certificate or the VAD cannot be used.
+        A key, a token, a certificate, the VAD or the transport cannot be used.
     """
     Doors(settings)
-    tls = ", TLS" if server_context(settings.server) else ""
+    more = ", TLS" if server_context(settings.server) else ""
     prove(settings.speech)
+    listener_of(settings.server)
     analysed = ", ".join(settings.emotion.analyse) or "nobody"
-    text = f"node {settings.node}, analyses {analysed}, {len(settings.keys)} keys{tls}"
+    if settings.server.transport != "websockets":
+        more += f", {settings.server.transport}"
+    text = f"node {settings.node}, analyses {analysed}, {len(settings.keys)} keys{more}"
     return [Outcome("configuration", Level.OK, text)]

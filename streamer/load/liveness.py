@@ -24,6 +24,11 @@ class Liveness:
     def __init__(self) -> None:
         self._chatter = Chatter()
         self._unheard_ms = 0.0
+        self.piece_ms = 0.0
+        """How long the last piece of audio was."""
+        self._start: Start | None = None
+        self._ms_per_byte = 0.0
+        """Of the audio as `_start` says that it comes."""
 
     def flaw(self, message: Message, events: list[WireEvent], now_s: float) -> Fault | None:
         """Return why a stream must end that brings too many messages without audio; None while it does not.
@@ -52,16 +57,16 @@ class Liveness:
         start
             What the stream said of its audio.
         """
-        match event:
-            case Pause() | Resume():
-                return True
-            case Audio():
-                samples = len(event.payload) / start.encoding.bytes_per_sample
-                self._unheard_ms += samples * 1000 / start.rate_hz
-            case Gap():
-                self._unheard_ms += event.duration_ms
-            case _:
-                return False
+        if type(event) is Audio:
+            if start is not self._start:
+                self._start = start
+                self._ms_per_byte = 1000 / start.rate_hz / start.encoding.bytes_per_sample
+            self.piece_ms = len(event.payload) * self._ms_per_byte
+            self._unheard_ms += self.piece_ms
+        elif isinstance(event, Gap):
+            self._unheard_ms += event.duration_ms
+        else:
+            return isinstance(event, Pause | Resume)
         if self._unheard_ms < LEAST_MS:
             return False
         self._unheard_ms = 0.0

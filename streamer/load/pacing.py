@@ -85,7 +85,7 @@ class Pacer:
         messages
             Messages, or pieces of them where they come in pieces.
         """
-        wait_s = self._pace.read(n_bytes, messages, self._monotonic_s())
+        wait_s = self.note(n_bytes, messages)
         self._turn += 1
         if wait_s:
             self._say()
@@ -96,6 +96,10 @@ class Pacer:
             # What is in the buffer already is read without a pause, so the loop would see nobody else.
             self._turn = 0
             await asyncio.sleep(0)
+
+    def note(self, n_bytes: int, messages: int) -> float:
+        """Take note of what was read; return for how many seconds nothing more may be."""
+        return self._pace.read(n_bytes, messages, self._monotonic_s())
 
     def _say(self) -> None:
         """Tell the log, once for each peer: a replay at full speed meets the limit all the time."""

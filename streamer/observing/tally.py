@@ -42,9 +42,9 @@ class Tally:
         self._counted_s = -math.inf
         self._work_s = 0.0
 
-    def worked(self, began_s: float, now_s: float) -> None:
-        """Take note of work on the call's audio, from when until when; count what has come if it is time for that."""
-        self._work_s += now_s - began_s
+    def worked(self, work_s: float, now_s: float) -> None:
+        """Take note of work on the call's audio and how long it took; count what has come if it is time for that."""
+        self._work_s += work_s
         if now_s - self._counted_s >= COUNT_EVERY_S:
             self._counted_s = now_s
             self.count_audio()

@@ -16,17 +16,16 @@ with the same speaker, not with a dictionary.
 from __future__ import annotations
 
 import math
+from array import array
+from bisect import bisect_left
 from collections import deque
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
-from streamer.speech.vad import FRAME_MS
+from streamer.audio.frames import FRAME, FRAME_MS, FULL_SCALE, RATE_HZ
 
-_FULL_SCALE: Final = 32768.0
-_CLIPPED_AT: Final = 32124
 _LEAST_POWER: Final = 1.0
 """One step of 16 bits, in squared units: digital silence is taken as that, so no level is minus infinity."""
 
@@ -40,6 +39,10 @@ _REMEMBERED_MS: Final = 20_000
 _AROUND_MS: Final = 1000
 """How far before and after an utterance its noise is looked for."""
 _LEAST_NOISE_FRAMES: Final = 5
+
+_SETTLED_AT_ONCE: Final = 64
+"""Frames that are counted together; nobody asks for a count while an utterance goes on."""
+_MOST_KEPT: Final = _REMEMBERED_MS // FRAME_MS
 
 
 class ActivitySummary(msgspec.Struct, frozen=True):
@@ -68,57 +71,74 @@ class UtteranceLevels(msgspec.Struct, frozen=True):
     """Share of its samples at full scale, 0 to 1."""
 
 
-class _Frame(msgspec.Struct, frozen=True, gc=False):
-    start_ms: float
-    power: float
-    clipped: int
-    samples: int
-    is_speech: bool
-
-
 class Activity:
-    """One party of a call, fed with its 20 ms frames in the order of the media clock."""
+    """One party of a call, fed with its 20 ms frames in the order of the media clock.
+
+    A frame is put down as it comes; what it adds to the counts is worked out for 64 frames at once, or when somebody
+    asks.
+    """
 
     def __init__(self) -> None:
-        self._frames: deque[_Frame] = deque(maxlen=_REMEMBERED_MS // FRAME_MS)
+        self._starts = array("q")
+        self._energies = array("d")
+        self._marks = array("H")
+        """Of each frame: twice its clipped samples, and 1 if it is speech."""
+        self._settled = 0
+        """Of these, how many frames are counted."""
         self._speech_frames = self._other_frames = 0
         self._speech_power = self._other_power = 0.0
-        self._speech_samples = self._clipped = 0
+        self._clipped = 0
         self._syllables = SyllableCounter()
+        self.remembers = True
+        """Whether `utterance` will be asked; who is not judged need not be remembered frame by frame."""
 
-    def process(self, frame: NDArray[np.int16], is_speech: bool, start_ms: float) -> None:
+    def process(self, energy: float, clipped: int, is_speech: bool, start: int) -> None:
         """Take one frame.
 
         Parameters
         ----------
-        frame
-            int16[n], 20 ms of samples; n is the same for all frames.
+        energy
+            The sum of its squared samples, in squared 16-bit units.
+        clipped
+            How many of its samples are at the largest level of mu-law or above.
         is_speech
             What the voice activity detector said of it.
-        start_ms
-            Where it stands on the media clock.
+        start
+            Where it stands on the media clock, in samples of 8 kHz.
         """
-        exact = frame.astype(np.float64)
-        power = max(float(np.dot(exact, exact)) / max(len(frame), 1), _LEAST_POWER)
-        clipped = int(np.count_nonzero(np.abs(exact) >= _CLIPPED_AT))
-        self._frames.append(_Frame(start_ms, power, clipped, len(frame), is_speech))
-        if is_speech:
-            self._speech_frames += 1
-            self._speech_power += power
-            self._speech_samples += len(frame)
-            self._clipped += clipped
-        else:
-            self._other_frames += 1
-            self._other_power += power
-        self._syllables.process(power, is_speech)
+        self._starts.append(start)
+        self._energies.append(energy)
+        self._marks.append(2 * clipped + is_speech)
+        if len(self._marks) - self._settled >= _SETTLED_AT_ONCE:
+            self._settle()
 
     def interrupt(self) -> None:
         """Take note that media is missing here: no syllable spans it, and what was filled in is not fed at all."""
+        self._settle()
         self._syllables.interrupt()
+
+    def _settle(self) -> None:
+        """Count the frames that are not counted yet, and forget those that nobody will ask for."""
+        new = slice(self._settled, None)
+        for (power, is_speech), mark in zip(self._levels(new), self._marks[new], strict=True):
+            if is_speech:
+                self._speech_frames += 1
+                self._speech_power += power
+                self._clipped += mark >> 1
+            else:
+                self._other_frames += 1
+                self._other_power += power
+        self._syllables.process(self._levels(new))
+        spare = len(self._marks) - (_MOST_KEPT if self.remembers else 0)
+        if spare >= _SETTLED_AT_ONCE:
+            for column in (self._starts, self._energies, self._marks):
+                del column[:spare]
+        self._settled = len(self._marks)
 
     @property
     def summary(self) -> ActivitySummary:
         """What the party did so far."""
+        self._settle()
         talk_ms = self._speech_frames * FRAME_MS
         enough = talk_ms >= _LEAST_TALK_FOR_RATE_MS
         return ActivitySummary(
@@ -127,7 +147,7 @@ class Activity:
             loudness_dbfs=_dbfs(self._speech_power / self._speech_frames) if self._speech_frames else None,
             noise_dbfs=self._noise_dbfs,
             syllables_per_s=self._syllables.count * 1000 / talk_ms if enough else None,
-            clipped=self._clipped / self._speech_samples if self._speech_samples else 0.0,
+            clipped=self._clipped / (self._speech_frames * FRAME) if self._speech_frames else 0.0,
         )
 
     def utterance(self, start_ms: float, end_ms: float) -> UtteranceLevels:
@@ -142,25 +162,34 @@ class Activity:
         start_ms, end_ms
             On the media clock, as the segmenter said.
         """
-        around = [
-            frame
-            for frame in self._frames
-            if start_ms - _AROUND_MS <= frame.start_ms + FRAME_MS / 2 < end_ms + _AROUND_MS
-        ]
-        inside = [frame for frame in around if start_ms <= frame.start_ms + FRAME_MS / 2 < end_ms]
-        speech = [frame.power for frame in inside if frame.is_speech]
-        samples = sum(frame.samples for frame in inside)
+        self._settle()
+        inside = self._between(start_ms, end_ms)
+        around = self._between(start_ms - _AROUND_MS, end_ms + _AROUND_MS)
+        speech = [power for power, spoken in self._levels(inside) if spoken]
+        noise = [power for power, spoken in self._levels(around) if not spoken]
+        clips = [mark >> 1 for mark in self._marks[inside]]
         return UtteranceLevels(
-            snr_db=_db(_mean(speech) / self._noise_power(around, speech)) if speech else 0.0,
-            clipped=sum(frame.clipped for frame in inside) / samples if samples else 0.0,
+            snr_db=_db(_mean(speech) / self._noise_power(noise, speech)) if speech else 0.0,
+            clipped=sum(clips) / (len(clips) * FRAME) if clips else 0.0,
         )
+
+    def _between(self, start_ms: float, end_ms: float) -> slice:
+        """Return which of the remembered frames, whose starts rise, have their middle between two moments."""
+        begin, end = (
+            bisect_left(self._starts, (moment_ms - FRAME_MS / 2) * RATE_HZ / 1000) for moment_ms in (start_ms, end_ms)
+        )
+        return slice(begin, end)
+
+    def _levels(self, which: slice) -> Iterable[tuple[float, int]]:
+        """Return the powers of some frames, each with whether it is speech."""
+        powers = [max(energy / FRAME, _LEAST_POWER) for energy in self._energies[which]]
+        return zip(powers, [mark & 1 for mark in self._marks[which]], strict=True)
 
     @property
     def _noise_dbfs(self) -> float | None:
         return _dbfs(self._other_power / self._other_frames) if self._other_frames else None
 
-    def _noise_power(self, around: list[_Frame], speech: list[float]) -> float:
-        noise = [frame.power for frame in around if not frame.is_speech]
+    def _noise_power(self, noise: list[float], speech: list[float]) -> float:
         if len(noise) >= _LEAST_NOISE_FRAMES:
             return _mean(noise)
         if self._other_frames:
@@ -175,18 +204,21 @@ class SyllableCounter:
         self.count = 0
         """Syllable nuclei so far."""
         self._loudest_db = -math.inf
-        self._recent: deque[tuple[float, bool]] = deque(maxlen=3)
+        self._recent: deque[tuple[float, int]] = deque(maxlen=3)
         self._rising = True
         self._turn_db = -math.inf
         self._turn_is_speech = False
 
-    def process(self, power: float, is_speech: bool) -> None:
-        """Take the mean square of one frame, above 0, and whether it is speech."""
-        self._recent.append((power, is_speech))
-        if len(self._recent) < 3:
-            return
-        level_db = _db(sum(power for power, _ in self._recent) / 3)
-        centre_is_speech = self._recent[1][1]
+    def process(self, frames: Iterable[tuple[float, int]]) -> None:
+        """Take frames: of each the mean square, above 0, and whether it is speech."""
+        for frame in frames:
+            self._recent.append(frame)
+            if len(self._recent) == 3:
+                self._hear(*self._recent)
+
+    def _hear(self, before: tuple[float, int], centre: tuple[float, int], after: tuple[float, int]) -> None:
+        level_db = _db((before[0] + centre[0] + after[0]) / 3)
+        centre_is_speech = bool(centre[1])
         if centre_is_speech:
             self._loudest_db = max(self._loudest_db, level_db)
         # Peaks and dips in turn: each is believed once the level has moved 2 dB away from it.
@@ -216,4 +248,4 @@ def _db(ratio: float) -> float:
 
 
 def _dbfs(power: float) -> float:
-    return _db(power / _FULL_SCALE**2)
+    return _db(power / FULL_SCALE**2)

@@ -35,6 +35,7 @@ caller must remember. Time is counted in whole microseconds: a 20 ms frame is ex
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Final
@@ -80,6 +81,7 @@ class Dropped:
 
 
 Segment = Opened | Closed | Dropped
+_NOTHING: Final[tuple[Segment, ...]] = ()
 
 
 class _State(Enum):
@@ -114,6 +116,11 @@ class Segmenter:
     max_utterance_s: float = 15.0
     """Seconds after which an utterance is cut, pre-roll included; above pre-roll and onset together."""
 
+    _last_length_s: float = field(default=0.0, init=False, repr=False)
+    _last_length: int = field(default=0, init=False, repr=False)
+    _onset: int = field(default=0, init=False, repr=False)
+    _hangover: int = field(default=0, init=False, repr=False)
+    _longest: int = field(default=0, init=False, repr=False)
     _state: _State = field(default=_State.IDLE, init=False, repr=False)
     _now: int = field(default=0, init=False, repr=False)
     _floor: int = field(default=0, init=False, repr=False)
@@ -131,6 +138,8 @@ class Segmenter:
         least = self.pre_roll_s + _ONSET_PATIENCE * self.onset_s
         fits = self.max_utterance_s > max(least, self.min_speech_s)
         _check("max_utterance_s", self.max_utterance_s, fits, f"above min_speech_s and {least:g} (pre-roll and onset)")
+        self._onset, self._hangover = _whole(self.onset_s), _whole(self.hangover_s)
+        self._longest = _whole(self.max_utterance_s)
 
     @property
     def position_s(self) -> float:
@@ -143,11 +152,18 @@ class Segmenter:
         return self.pre_roll_s + _ONSET_PATIENCE * self.onset_s
 
     @property
+    def due_s(self) -> float:
+        """How much more audio, in seconds, may come before an utterance can end; none ends sooner than it opens."""
+        if self._state is not _State.OPEN:
+            return min(self.hangover_s, self.max_utterance_s - self.lookback_s)
+        return (min(self._last_speech + self._hangover, self._start + self._longest) - self._now) / _US
+
+    @property
     def is_open(self) -> bool:
         """Whether an utterance is going on."""
         return self._state is _State.OPEN
 
-    def process(self, seconds: float, is_speech: bool) -> list[Segment]:
+    def process(self, seconds: float, is_speech: bool) -> Sequence[Segment]:
         """Take one frame.
 
         Parameters
@@ -159,7 +175,7 @@ class Segmenter:
 
         Returns
         -------
-        list of Opened, Closed, Dropped
+        sequence of Opened, Closed, Dropped
             What begins or ends with this frame, in order; mostly nothing.
 
         Raises
@@ -167,11 +183,34 @@ class Segmenter:
         ValueError
             When `seconds` is negative or no finite number.
         """
-        left = _microseconds(seconds)
+        if seconds != self._last_length_s:  # all frames of a leg have one length
+            self._last_length, self._last_length_s = _microseconds(seconds), seconds
+        left = self._last_length
+        if not left or self._goes_on(left, is_speech):
+            return _NOTHING
         found: list[Segment] = []
         while left > 0:
             left -= self._speak(left, found) if is_speech else self._be_silent(left, found)
         return found
+
+    def _goes_on(self, length: int, is_speech: bool) -> bool:
+        """Take a frame that changes no state, as nearly all do; False, and nothing is taken, where it may change one.
+
+        The rows of the table that lead from a state to itself, without the way through the others.
+        """
+        now = self._now + length
+        if self._state is _State.OPEN:
+            if now >= self._start + self._longest:
+                return False
+            if is_speech:
+                self._speech += length
+                self._last_speech = now
+            elif now >= self._last_speech + self._hangover:
+                return False
+        elif is_speech or self._state is not _State.IDLE:
+            return False
+        self._now = now
+        return True
 
     def gap(self, seconds: float) -> list[Segment]:
         """Pass over media time that does not exist.
@@ -214,11 +253,11 @@ class Segmenter:
                 self._open(self._now, found)
                 return 0
             case _State.ONSET:
-                step = min(left, _whole(self.onset_s) - self._level, self._patience())
+                step = min(left, self._onset - self._level, self._patience())
                 self._now += step
                 self._level += step
                 self._speech += step
-                if self._level >= _whole(self.onset_s):
+                if self._level >= self._onset:
                     self._open(max(self._first - _whole(self.pre_roll_s), self._floor), found)
                 elif self._patience() <= 0:
                     self._state = _State.IDLE
@@ -250,7 +289,7 @@ class Segmenter:
                     self._state = _State.IDLE
                 return step
             case _State.OPEN:
-                until_over = self._last_speech + _whole(self.hangover_s) - self._now
+                until_over = self._last_speech + self._hangover - self._now
                 step = min(left, until_over, self._room())
                 self._now += step
                 if step == until_over:
@@ -261,11 +300,11 @@ class Segmenter:
 
     def _patience(self) -> int:
         """Microseconds left for the onset to open."""
-        return self._first + _ONSET_PATIENCE * _whole(self.onset_s) - self._now
+        return self._first + _ONSET_PATIENCE * self._onset - self._now
 
     def _room(self) -> int:
         """Microseconds left until the open utterance is as long as it may be."""
-        return self._start + _whole(self.max_utterance_s) - self._now
+        return self._start + self._longest - self._now
 
     def _open(self, start: int, found: list[Segment]) -> None:
         self._state, self._start, self._last_speech = _State.OPEN, start, self._now

@@ -69,7 +69,7 @@ class Start(msgspec.Struct, frozen=True):
     """The platform opens a socket for each party, or again after a break: sockets of one call id are one call."""
 
 
-class Audio(msgspec.Struct, frozen=True):
+class Audio(msgspec.Struct, frozen=True, gc=False):
     """Samples of one channel, whole samples only, encoded as `Start` said."""
 
     channel: int

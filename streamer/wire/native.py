@@ -211,8 +211,9 @@ class Native:
         if self._state is _State.FAILED:
             return []
         found = self._receive_audio(message) if isinstance(message, bytes) else self._receive_text(message)
-        if any(isinstance(event, Fault) for event in found):
-            self._state = _State.FAILED
+        for event in found:
+            if isinstance(event, Fault):
+                self._state = _State.FAILED
         return found
 
     def closed(self) -> list[WireEvent]:

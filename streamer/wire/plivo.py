@@ -43,13 +43,13 @@ class _Start(msgspec.Struct, frozen=True, rename="camel"):
     stream_id: str | None = None
 
 
-class _Media(msgspec.Struct, frozen=True):
+class _Media(msgspec.Struct, frozen=True, gc=False):
     payload: bytes
     track: str
     timestamp: Number | None = None
 
 
-class _Message(msgspec.Struct, frozen=True, rename={"number": "sequenceNumber", "stream": "streamId"}):
+class _Message(msgspec.Struct, frozen=True, gc=False, rename={"number": "sequenceNumber", "stream": "streamId"}):
     event: str
     number: Number | None = None
     stream: str | None = None
@@ -62,6 +62,7 @@ class Plivo(MediaStream):
     """One audio stream of Plivo."""
 
     name: ClassVar[str] = "plivo"
+    _is_simple: ClassVar[bool] = True
 
     _decoder: ClassVar[msgspec.json.Decoder[_Message]] = msgspec.json.Decoder(_Message)
     _quiet: ClassVar[frozenset[str]] = frozenset({"connected", "dtmf", "playedStream", "clearedAudio"})

@@ -21,6 +21,13 @@ class Sequence:
         self._next: int | None = None
         self._missing: dict[int, None] = {}
 
+    def follows(self, number: int) -> bool:
+        """Take a number if it is the next one, as nearly all are; the same as `receive`, for less."""
+        if number != self._next:
+            return False
+        self._next = number + 1
+        return True
+
     def receive(self, number: int) -> list[Missing]:
         """Take the number of a message; return what it says about those before it."""
         if self._next is None or number == self._next:

@@ -46,13 +46,13 @@ class _Start(msgspec.Struct, frozen=True, rename="camel"):
     custom_parameters: dict[str, str] = {}
 
 
-class _Media(msgspec.Struct, frozen=True):
+class _Media(msgspec.Struct, frozen=True, gc=False):
     payload: bytes
     track: str
     timestamp: Number | None = None
 
 
-class _Message(msgspec.Struct, frozen=True, rename={"number": "sequenceNumber", "stream": "streamSid"}):
+class _Message(msgspec.Struct, frozen=True, gc=False, rename={"number": "sequenceNumber", "stream": "streamSid"}):
     event: str
     number: Number | None = None
     stream: str | None = None
@@ -64,6 +64,7 @@ class Twilio(MediaStream):
     """One media stream of Twilio."""
 
     name: ClassVar[str] = "twilio"
+    _is_simple: ClassVar[bool] = True
 
     _decoder: ClassVar[msgspec.json.Decoder[_Message]] = msgspec.json.Decoder(_Message)
     _quiet: ClassVar[frozenset[str]] = frozenset({"connected", "mark", "dtmf", "closed"})

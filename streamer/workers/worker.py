@@ -37,12 +37,12 @@ from streamer.auth import Pass
 from streamer.bus.share import Share
 from streamer.bus.topics import call_id
 from streamer.errors import StreamerError
-from streamer.listener import WebSocketListener
 from streamer.logs import configure
 from streamer.platforms import audiocodes
 from streamer.server import Server, node
 from streamer.service import set_aside
 from streamer.session import Peer
+from streamer.transports import CallListener
 from streamer.watch import START_WITHIN_S
 from streamer.wire.audiocodes import Conversations
 from streamer.wire.events import Dialect
@@ -133,7 +133,7 @@ class WorkerServer(Server):
         assert isinstance(self._admission, SharedAdmission)  # noqa: S101 - made so above
         return self._admission
 
-    async def _serve_until_drained(self, listener: WebSocketListener) -> None:
+    async def _serve_until_drained(self, listener: CallListener) -> None:
         """Wait until this worker has done its work, or is told to go."""
         self._reports.tell("listening")
         await _either(self._retired, self._draining)

@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.audio.g711 import decode_alaw, decode_mulaw, encode_alaw, encode_mulaw
+from streamer.audio.g711 import (
+    MULAW_SILENCE,
+    decode_alaw,
+    decode_mulaw,
+    encode_alaw,
+    encode_mulaw,
+    transcode_alaw,
+)
 
 ALL_CODES = bytes(range(256))
 ALL_SAMPLES = np.arange(-32768, 32768).astype(np.int16)
@@ -124,3 +131,13 @@ def test_samples_with_strides_are_encoded_in_their_order() -> None:
 def test_floats_are_refused_in_words(encode: Callable[[np.ndarray], bytes]) -> None:
     with pytest.raises(TypeError, match="int16 samples, got float32"):
         encode(np.zeros(3, np.float32))
+
+
+@given(st.binary(max_size=500).map(lambda some: some + ALL_CODES))
+def test_a_law_turned_into_mu_law_is_decoded_and_encoded(codes: bytes) -> None:
+    assert transcode_alaw(codes) == encode_mulaw(decode_alaw(codes))
+
+
+def test_silence_is_one_code_that_stands_for_zero() -> None:
+    assert encode_mulaw(np.zeros(3, np.int16)) == 3 * MULAW_SILENCE
+    assert list(decode_mulaw(MULAW_SILENCE)) == [0]

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -301,3 +301,96 @@ def test_a_negative_time_is_refused(field: str) -> None:
 def test_a_rate_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="0 Hz"):
         Timeline(0)
+
+
+LENGTHS = [0, 1, 2, 3, 8, 79, 80, 81, 160, 160, 160, 320, 1600]
+FAR_MS = [0.0, -1.0, 1e15, 1e300, math.inf, -math.inf, math.nan, 3.7e6, 86_400_001.0, 86_500_000.0]
+stands = st.one_of(
+    st.tuples(
+        st.just("about"), st.sampled_from([0.0, 0.0, 0.0, 0.1, -0.1, 1, -1, 5, -5, 10, -10, 10.1, -10.1, 20, -20])
+    ),
+    st.tuples(st.just("about"), st.sampled_from([40.0, -40, 90, -90, 120, -120, 300, -300, -2500, 2500])),
+    st.tuples(st.just("at"), st.one_of(st.sampled_from(FAR_MS), st.floats(0, 5000))),
+    st.just(("nowhere", 0.0)),
+)
+"""Where a chunk says that it stands: so far from where the next is expected, there, or nothing."""
+happenings = st.lists(
+    st.one_of(
+        st.tuples(st.just("chunk"), st.sampled_from(LENGTHS), stands),
+        st.tuples(st.just("chunk"), st.sampled_from(LENGTHS), stands),
+        st.tuples(st.just("chunk"), st.just(160), st.just(("about", 0.0))),
+        st.tuples(st.sampled_from(["gap", "flush"]), st.sampled_from([0, 1, 20, 1000]), stands),
+    ),
+    max_size=60,
+)
+
+
+def contents(found: Placed) -> list[tuple]:
+    return [
+        (one.start, one.end, one.lost, [int(sample) for sample in one.samples])
+        if isinstance(one, Run)
+        else (one.start, one.end)
+        for one in found
+    ]
+
+
+@settings(max_examples=300)
+@given(happenings, st.sampled_from([8000, 16_000]))
+def test_what_follows_follows_as_if_it_had_been_placed(script: list[tuple], rate_hz: int) -> None:
+    quick, slow = Timeline(rate_hz), Timeline(rate_hz)
+    for n, (kind, length, (how, ms)) in enumerate(script):
+        if kind == "gap":
+            assert contents(quick.gap(length)) == contents(slow.gap(length))
+            continue
+        if kind == "flush":
+            assert contents(quick.flush()) == contents(slow.flush())
+            continue
+        media_ms = None if how == "nowhere" else ms
+        if how == "about":
+            media_ms = (slow.position - slow._offset) * 1000 / rate_hz + ms  # as the sender counts
+        samples = np.full(length, n + 1, np.int16)
+        before = (quick.position, quick.counters)
+        placed = contents(slow.place(samples, media_ms))
+        if quick.follows(length, media_ms):
+            assert placed == [(before[0], before[0] + length, False, [n + 1] * length)]
+        else:
+            assert (quick.position, quick.counters) == before, "nothing was taken"
+            assert contents(quick.place(samples, media_ms)) == placed
+        assert (quick.position, quick.counters) == (slow.position, slow.counters)
+    assert contents(quick.flush()) == contents(slow.flush())
+
+
+def test_what_simply_comes_next_follows() -> None:
+    timeline = Timeline(RATE_HZ)
+    assert not timeline.follows(160, 0.0), "the first is placed: it says where the stream begins"
+    timeline.place(SIGNAL[:160], 0.0)
+    assert all(timeline.follows(160, 20.0 * n + n % 3) for n in range(1, 100))
+    assert all(timeline.follows(160) for _ in range(100))
+    assert not timeline.follows(160, 4100.0), "something is missing"
+    assert timeline.position == 200 * 160
+
+
+@given(happenings)
+def test_bytes_are_placed_as_samples_are(script: list[tuple]) -> None:
+    codes, linear = Timeline(RATE_HZ, silence=bytes), Timeline(RATE_HZ)
+    for n, (kind, length, (how, ms)) in enumerate(script):
+        if kind == "chunk":
+            media_ms = None if how == "nowhere" else ms + (linear.position / MS if how == "about" else 0)
+            found = codes.place(bytes([n + 1]) * length, media_ms)
+            expected = linear.place(np.full(length, n + 1, np.int16), media_ms)
+        else:
+            found, expected = ((one.gap(length) if kind == "gap" else one.flush()) for one in (codes, linear))
+        assert all(type(one.samples) is bytes for one in found if isinstance(one, Run))
+        assert contents(found) == contents(expected)
+    assert contents(codes.flush()) == contents(linear.flush())
+    assert (codes.position, codes.counters) == (linear.position, linear.counters)
+
+
+def test_a_chunk_that_follows_ends_what_looked_like_a_clock_that_was_set_back() -> None:
+    timeline = Timeline(RATE_HZ)
+    timeline.place(np.zeros(5 * RATE_HZ, np.int16), 0.0)
+    for n in range(30):
+        assert timeline.place(SIGNAL[:1600], 100.0) == [], "a duplicate"
+        assert timeline.follows(160, 5000.0 + 20 * n)
+    assert timeline.counters.clock_resets == 0
+    assert timeline.counters.duplicate_ms == 30 * 200

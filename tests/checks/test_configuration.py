@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,18 @@ from tests.certificates import authority
 def test_who_is_analysed_and_how_many_keys_there_are_is_said() -> None:
     (found,) = check(load(None, {}, {"node": "n", "keys": [{"id": "a", "secret": "s"}]}))
     assert (found.level, found.says) == (Level.OK, "node n, analyses customer, 1 keys")
+
+
+def test_a_transport_that_is_not_the_usual_one_is_said() -> None:
+    pytest.importorskip("picows", reason="the extra picows is not installed")
+    (found,) = check(load(None, {}, {"node": "n", "server.transport": "picows"}))
+    assert found.says == "node n, analyses customer, 0 keys, picows"
+
+
+def test_a_transport_that_is_not_installed_is_named_with_what_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "streamer.picows_listener", None)
+    with pytest.raises(StreamerError, match=r"emotion-streamer\[picows\]"):
+        check(load(None, {}, {"server.transport": "picows"}))
 
 
 @pytest.mark.parametrize(

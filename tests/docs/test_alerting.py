@@ -53,7 +53,7 @@ def test_the_first_rule_fires_for_who_follows_the_page(start: Any, broker: Broke
 
     start(serve, "--port", str(ports[0]), "--admin-port", str(ports[1])).until("listening")
     service = start(alerts)
-    broker.wait_logged("Sending SUBACK")
+    broker.wait_logged("Sending SUBACK to emotion-alerts-")
     played = run([*arguments(replay), "--to", f"ws://127.0.0.1:{ports[0]}", "--speed", "max"], folder)
     assert played.returncode == 0, played.stderr
     assert "upset-twice" in service.until("▲ WARNING")
@@ -136,7 +136,7 @@ async def test_what_watch_has_recorded_explains_itself_as_the_guide_says(
     assert "upset-twice: fired at" in direct
 
     watching = start(watch.partition(" > ")[0])
-    broker.wait_logged("Sending SUBACK")
+    broker.wait_logged("Sending SUBACK to emotion-alerts-")
     async with aiomqtt.Client("127.0.0.1", broker.port) as client:
         for line in recorded.splitlines():
             kind = json.loads(line)["type"].split(".")[1]

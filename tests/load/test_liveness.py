@@ -47,3 +47,19 @@ def test_audio_is_no_flaw_in_words_or_in_bytes() -> None:
     for _ in range(3 * int(CONTROL_AT_ONCE)):
         assert liveness.flaw("media", [Audio(0, FRAME)], 0) is None
         assert liveness.flaw(b"\0", [], 0) is None
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 16_000, 24_000, 32_000, 48_000])
+@pytest.mark.parametrize("encoding", [Encoding.PCMU, Encoding.PCM_S16LE])
+def test_a_frame_of_any_format_is_a_sign_of_life(rate_hz: int, encoding: Encoding) -> None:
+    begun = Start(call_id="CA1", roles=(Role.CUSTOMER,), encoding=encoding, rate_hz=rate_hz)
+    liveness, piece = Liveness(), bytes(rate_hz // 50 * encoding.bytes_per_sample)
+    assert all(liveness.is_sign(Audio(0, piece), begun) for _ in range(500))
+
+
+def test_what_a_stream_said_of_its_audio_counts_for_that_stream() -> None:
+    liveness = Liveness()
+    wide = Start(call_id="CA2", roles=(Role.CUSTOMER,), encoding=Encoding.PCM_S16LE, rate_hz=16_000)
+    assert liveness.is_sign(Audio(0, FRAME), START)
+    assert not liveness.is_sign(Audio(0, FRAME), wide)
+    assert liveness.is_sign(Audio(0, FRAME), wide)

@@ -57,7 +57,7 @@ def test_audio_is_counted_while_the_call_goes_on_a_step_at_a_time() -> None:
     seen = []
     for now_s in range(31):
         counted.call.legs = (leg(1000 * now_s),)
-        counted.tally.worked(now_s, now_s)
+        counted.tally.worked(0.0, now_s)
         seen.append(counted["audio_seconds_total"])
     assert seen == [10 * (now_s // COUNT_EVERY_S) for now_s in range(31)]
 
@@ -98,8 +98,8 @@ def test_a_verdict_is_counted_by_emotion_and_each_stage_by_its_time() -> None:
     counted = Counted()
     event: Any = SimpleNamespace(data=SimpleNamespace(emotion=SimpleNamespace(top="angry", uncertain=False)))
     judged: Any = SimpleNamespace(queue_ms=1.5, compute_ms=3.0)
-    counted.tally.worked(1.0, 1.25)
-    counted.tally.worked(2.0, 2.5)
+    counted.tally.worked(0.25, 1.25)
+    counted.tally.worked(0.5, 2.5)
     work_s = counted.tally.take_work_s()
     assert counted.tally.take_work_s() == 0
     counted.tally.delivered(event, judged, ended_s=10.0, work_s=work_s, judged_s=10.45, now_s=10.5)

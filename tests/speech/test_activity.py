@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from streamer.audio import g711
+from streamer.audio.frames import FRAME, Frames
 from streamer.speech.activity import Activity, SyllableCounter, UtteranceLevels
 
-FRAME = 160
 SILENCE = np.zeros(FRAME, np.int16)
 
 
@@ -21,10 +22,25 @@ def square(level: int) -> NDArray[np.int16]:
     return np.asarray(np.tile([level, -level], FRAME // 2), dtype=np.int16)
 
 
+def put(activity: Activity, frame: NDArray[np.int16], is_speech: bool, start_ms: float) -> None:
+    exact = frame.astype(np.int64)
+    clipped = int(np.count_nonzero(np.abs(exact) >= 32_124))
+    activity.process(float(exact @ exact), clipped, is_speech, round(start_ms * 8))
+
+
 def fed(*frames: tuple[NDArray[np.int16], bool]) -> Activity:
     activity = Activity()
     for n, (frame, is_speech) in enumerate(frames):
-        activity.process(frame, is_speech, 20.0 * n)
+        put(activity, frame, is_speech, 20.0 * n)
+    return activity
+
+
+def on_a_line(*frames: NDArray[np.int16]) -> Activity:
+    """What a leg makes of frames of speech: they have passed mu-law."""
+    activity = Activity()
+    measured = Frames(b"".join(map(g711.encode_mulaw, frames)))
+    for n, (energy, clipped) in enumerate(zip(measured.energy, measured.clipped, strict=True)):
+        activity.process(energy, clipped, is_speech=True, start=FRAME * n)
     return activity
 
 
@@ -63,12 +79,12 @@ def test_digital_silence_has_a_level_too() -> None:
 
 @pytest.mark.parametrize(("largest", "clips"), [(32_767, True), (32_256, True), (32_124, True), (31_100, False)])
 def test_samples_at_the_largest_level_of_each_law_are_clipped(largest: int, clips: bool) -> None:
-    summary = fed((square(largest), True), (square(100), True)).summary
+    summary = on_a_line(square(largest), square(100)).summary
     assert summary.clipped == (0.5 if clips else 0.0)
 
 
 def test_the_most_negative_sample_is_clipped() -> None:
-    assert fed((np.full(FRAME, -32_768, np.int16), True)).summary.clipped == 1
+    assert on_a_line(np.full(FRAME, -32_768, np.int16)).summary.clipped == 1
 
 
 def test_an_utterances_snr_is_over_the_noise_around_it() -> None:
@@ -103,64 +119,72 @@ def test_an_utterances_clipped_share_is_its_own() -> None:
 
 
 def test_what_lies_long_back_is_forgotten() -> None:
-    activity = fed(*[(square(100), True)] * 2000)
-    assert len(activity._frames) == 1000
+    activity = Activity()
+    for n in range(5000):
+        is_pause = 4000 <= n < 4010
+        put(activity, square(10 if is_pause else 1000), not is_pause, 20.0 * n)
+        kept = [len(column) for column in (activity._starts, activity._energies, activity._marks)]
+        assert len(set(kept)) == 1
+        assert kept[0] <= 1000 + 2 * 64, "20 s, and what is counted and let go of together"
+    assert activity.utterance(80_000, 100_000).snr_db == pytest.approx(40, abs=0.01), "20 s back is still known"
+
+
+def test_of_who_is_not_judged_no_frame_is_remembered() -> None:
+    activity = Activity()
+    activity.remembers = False
+    for n in range(5000):
+        put(activity, square(100), is_speech=True, start_ms=20.0 * n)
+        assert len(activity._marks) <= 2 * 64
+    assert activity.summary.talk_ms == 100_000
 
 
 @pytest.mark.parametrize("per_s", [2.0, 4.0, 6.0])
 def test_each_swell_of_speech_is_a_syllable(per_s: float) -> None:
     counter = SyllableCounter()
-    for power in syllables(per_s, 10):
-        counter.process(power, is_speech=True)
+    counter.process([(power, 1) for power in syllables(per_s, 10)])
     assert counter.count == pytest.approx(per_s * 10, abs=1)
 
 
 def test_swells_of_less_than_2_db_are_none() -> None:
     counter = SyllableCounter()
-    for power in syllables(4.0, 10, depth_db=1.9):
-        counter.process(power, is_speech=True)
+    counter.process([(power, 1) for power in syllables(4.0, 10, depth_db=1.9)])
     assert counter.count == 0
 
 
 def test_swells_outside_speech_are_none() -> None:
     counter = SyllableCounter()
-    for power in syllables(4.0, 10):
-        counter.process(power, is_speech=False)
+    counter.process([(power, 0) for power in syllables(4.0, 10)])
     assert counter.count == 0
 
 
 def test_a_peak_far_below_the_loudest_is_none() -> None:
     counter = SyllableCounter()
-    for power in [*syllables(4.0, 1), *(power / 1000 for power in syllables(4.0, 10))]:
-        counter.process(power, is_speech=True)
+    counter.process([(power, 1) for power in [*syllables(4.0, 1), *(power / 1000 for power in syllables(4.0, 10))]])
     assert counter.count <= 5
 
 
 @given(st.lists(st.floats(1, 1e9), max_size=100), st.floats(0.1, 10))
 def test_the_count_does_not_depend_on_the_volume(powers: list[float], volume: float) -> None:
     counters = SyllableCounter(), SyllableCounter()
-    for power in powers:
-        counters[0].process(power, is_speech=True)
-        counters[1].process(power * volume, is_speech=True)
+    counters[0].process([(power, 1) for power in powers])
+    counters[1].process([(power * volume, 1) for power in powers])
     assert abs(counters[0].count - counters[1].count) <= 1
 
 
 def test_no_syllable_spans_missing_media() -> None:
     counter = SyllableCounter()
-    for power in [1e3, 1e4, 1e5, 1e5]:
-        counter.process(power, is_speech=True)
+    counter.process([(power, 1) for power in [1e3, 1e4, 1e5, 1e5]])
     counter.interrupt()
-    for power in [1e2, 1e2, 1e2, 1e2]:
-        counter.process(power, is_speech=True)
+    counter.process([(power, 1) for power in [1e2, 1e2, 1e2, 1e2]])
     assert counter.count == 0
 
 
 def test_the_rate_of_speech_is_per_second_of_speech() -> None:
     activity = Activity()
     for n, power in enumerate(syllables(4.0, 10)):
-        activity.process(square(round(math.sqrt(power))), is_speech=True, start_ms=20.0 * n)
+        put(activity, square(round(math.sqrt(power))), is_speech=True, start_ms=20.0 * n)
     for n in range(500):
-        activity.process(SILENCE, is_speech=False, start_ms=10_000 + 20.0 * n)
+        put(activity, SILENCE, is_speech=False, start_ms=10_000 + 20.0 * n)
     assert activity.summary.syllables_per_s == pytest.approx(4.0, abs=0.2)
 
 
@@ -172,5 +196,48 @@ def test_under_a_second_of_speech_no_rate_is_given() -> None:
 def test_after_missing_media_the_activity_goes_on() -> None:
     activity = fed((square(1000), True))
     activity.interrupt()
-    activity.process(square(1000), is_speech=True, start_ms=500.0)
+    put(activity, square(1000), is_speech=True, start_ms=500.0)
     assert activity.summary.talk_ms == 40
+
+
+frames = st.lists(
+    st.one_of(st.tuples(st.sampled_from([1, 30, 300, 3000, 32_767]), st.booleans()), st.none()), max_size=300
+)
+"""Frames: how loud, and whether they are speech; None: media is missing."""
+
+
+@given(frames, st.sets(st.integers(0, 300)), st.booleans())
+def test_when_it_is_asked_changes_nothing(frames: list[tuple[int, bool] | None], asked: set[int], remembers) -> None:
+    unasked, often = Activity(), Activity()
+    unasked.remembers, often.remembers = remembers, True
+    for n, frame in enumerate(frames):
+        for activity in (unasked, often):
+            if frame is None:
+                activity.interrupt()
+            else:
+                put(activity, square(frame[0]), frame[1], 20.0 * n)
+        if n in asked:
+            assert often.summary.talk_ms == 20 * sum(one is not None and one[1] for one in frames[: n + 1])
+            often.utterance(0, 20.0 * n)
+    assert often.summary == unasked.summary
+
+
+@given(frames, st.integers(0, 6000), st.integers(0, 3000))
+def test_an_utterances_levels_are_those_of_its_own_frames(frames, start_ms: int, length_ms: int) -> None:
+    activity, inside, noise = Activity(), [], []
+    for n, frame in enumerate(frames):
+        if frame is None:
+            continue
+        put(activity, square(frame[0]), frame[1], 20.0 * n)
+        middle_ms = 20 * n + 10
+        if start_ms <= middle_ms < start_ms + length_ms:
+            inside.append(frame)
+        if not frame[1] and start_ms - 1000 <= middle_ms < start_ms + length_ms + 1000:
+            noise.append(frame[0] ** 2)
+    levels = activity.utterance(start_ms, start_ms + length_ms)
+    assert levels.clipped == pytest.approx(np.mean([loud == 32_767 for loud, _ in inside]) if inside else 0)
+    speech = [loud**2 for loud, is_speech in inside if is_speech]
+    if not speech:
+        assert levels.snr_db == 0
+    elif len(noise) >= 5:
+        assert levels.snr_db == pytest.approx(10 * math.log10(np.mean(speech) / np.mean(noise)))

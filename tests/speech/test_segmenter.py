@@ -6,7 +6,7 @@ import math
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from streamer_client.events import Cut
 
@@ -275,3 +275,92 @@ def test_a_length_that_is_none_is_refused(seconds: float) -> None:
 def test_a_field_out_of_range_is_refused_by_name(field: str, value: float) -> None:
     with pytest.raises(ValueError, match=field):
         Segmenter(**{field: value})
+
+
+class LongWay(Segmenter):
+    """Never takes the quick way."""
+
+    __slots__ = ()
+
+    def _goes_on(self, length: int, is_speech: bool) -> bool:  # noqa: ARG002 - as its base
+        return False
+
+
+lengths = st.builds(
+    Segmenter,
+    onset_s=st.sampled_from([0.0, 0.02, 0.06, 0.1]),
+    hangover_s=st.sampled_from([0.02, 0.11, 0.4]),
+    pre_roll_s=st.sampled_from([0.0, 0.2]),
+    min_speech_s=st.sampled_from([0.0, 0.25]),
+    max_utterance_s=st.sampled_from([0.51, 1.0, 15.0]),
+)
+"""Segmenters of all kinds of patience."""
+odd_frames = st.tuples(st.sampled_from(["speech", "silence"]), st.floats(0, 500, allow_nan=False))
+odd_calls = st.lists(st.one_of(frames, odd_frames, gaps), max_size=80)
+
+
+def same(one: Segmenter, kind: type[Segmenter] = Segmenter) -> Segmenter:
+    return kind(one.onset_s, one.hangover_s, one.pre_roll_s, one.min_speech_s, one.max_utterance_s)
+
+
+@settings(max_examples=300)
+@given(odd_calls, lengths)
+@example([("speech", 20)] * 60, Segmenter(max_utterance_s=1.0))  # as long as may be, to the microsecond
+@example([("speech", 500), *[("silence", 20)] * 30], Segmenter())  # over, to the microsecond
+def test_the_quick_way_says_what_the_long_way_says(steps: list[Step], settings: Segmenter) -> None:
+    quick, slow = same(settings), same(settings, LongWay)
+    for kind, length_ms in steps:
+        if kind == "gap":
+            assert quick.gap(length_ms / 1000) == slow.gap(length_ms / 1000)
+        else:
+            assert list(quick.process(length_ms / 1000, kind == "speech")) == list(
+                slow.process(length_ms / 1000, kind == "speech")
+            )
+        assert (quick.position_s, quick.is_open, quick.due_s) == (slow.position_s, slow.is_open, slow.due_s)
+    assert quick.finish() == slow.finish()
+
+
+def after(settings: Segmenter, steps: list[Step]) -> Segmenter:
+    one = same(settings)
+    for kind, length_ms in steps:
+        if kind == "gap":
+            one.gap(length_ms / 1000)
+        else:
+            one.process(length_ms / 1000, kind == "speech")
+    return one
+
+
+@settings(max_examples=300)
+@given(odd_calls, lengths, st.lists(st.floats(0, 1), max_size=5))
+def test_silence_ends_an_utterance_when_it_is_due_and_not_before(
+    steps: list[Step], settings: Segmenter, shares: list[float]
+) -> None:
+    one = after(settings, steps)
+    assume(one.is_open)
+    assert 0 < one.due_s <= one.hangover_s + 1e-9
+    for share in shares:  # any shorter silence, in any pieces
+        due_us = round(one.due_s * 1e6)
+        shorter_us = min(round(share * due_us), due_us - 1)
+        assert not list(one.process(shorter_us / 1e6, is_speech=False))
+        assert round(one.due_s * 1e6) == due_us - shorter_us
+    (end,) = one.process(one.due_s, is_speech=False)
+    assert isinstance(end, Closed | Dropped)
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(st.one_of(frames, odd_frames, gaps), max_size=8),
+    lengths,
+    st.lists(st.tuples(st.booleans(), st.sampled_from([0.001, 0.3, 0.9, 1.0])), min_size=1, max_size=4),
+)
+@example([("silence", 1000)], Segmenter(max_utterance_s=0.51), [(True, 1.0)])  # cut by its length, before any hangover
+def test_nothing_whatever_ends_an_utterance_before_it_is_due(
+    steps: list[Step], settings: Segmenter, more: list[tuple[bool, float]]
+) -> None:
+    one = after(settings, steps)
+    left_us = round(one.due_s * 1e6) - 1
+    assert left_us >= 0
+    for is_speech, share in more:
+        length_us = math.floor(left_us * share)
+        left_us -= length_us
+        assert not ended(list(one.process(length_us / 1e6, is_speech)))

@@ -347,3 +347,113 @@ def test_parameters_are_texts_and_numbers_only() -> None:
         "b": "7",
     }
     assert texts(None) == {}
+
+
+SIMPLE = [Twilio, SignalWire, Plivo]
+
+
+def long_way(kind: type[MediaStream]) -> type[MediaStream]:
+    """The same platform with the way through all that may be wrong for every message."""
+    return type(kind.__name__, (kind,), {"_is_simple": False})
+
+
+ODD_NUMBERS = [
+    "",
+    "-1",
+    "+5",
+    "1.0",
+    " 7",
+    "007",
+    "\u0663",
+    "\xb2",
+    "9" * 15,
+    "9" * 16,
+    5,
+    7.0,
+    2.5,
+    -3,
+    1e300,
+    None,
+    True,
+]
+odd = st.sampled_from(ODD_NUMBERS)
+numbers = st.one_of(st.sampled_from([1, 1, 1, 1, 1, 0, 2, -1, -2, 3, 100_000]), st.tuples(st.just("is"), odd))
+"""How far from the one before, or what stands there."""
+pieces = st.fixed_dictionaries(
+    {},
+    optional={
+        "track": st.sampled_from(["inbound", "inbound", "outbound", "inbound_track", "both", "", None]),
+        "timestamp": st.one_of(st.integers(0, 10**6).map(str), odd),
+        "payload": st.one_of(st.binary(max_size=40).map(lambda some: b64encode(some).decode()), st.just("=?")),
+    },
+)
+whole_pieces = st.fixed_dictionaries(
+    {
+        "track": st.sampled_from(["inbound", "outbound"]),
+        "timestamp": st.integers(0, 10**6).map(str),
+        "payload": st.binary(max_size=40).map(lambda some: b64encode(some).decode()),
+    }
+)
+plain_media = st.tuples(
+    st.just("media"), st.sampled_from([1, 1, 1, 2, -1]), st.sampled_from(["MZ1"] * 9 + ["MZ2"]), whole_pieces
+)
+said = st.one_of(
+    plain_media,
+    plain_media,
+    st.tuples(st.sampled_from(["media"]), numbers, st.sampled_from(["MZ1", "MZ1", "MZ2", "", None]), pieces),
+    st.tuples(st.just("media"), numbers, st.just("MZ1"), st.just(None)),
+    st.tuples(st.sampled_from(["mark", "dtmf", "weather", "connected"]), numbers, st.just("MZ1"), st.just(None)),
+    st.tuples(st.sampled_from(["stop", "start"]), numbers, st.just("MZ1"), st.just(None)),
+)
+
+
+def written(kind: type[MediaStream], one: tuple[Any, ...], before: int) -> tuple[str, int]:
+    """Return a message, and the number that the next one counts from."""
+    event, number, stream, piece = one
+    message: Json = {"event": event}
+    counts = isinstance(number, int)
+    value = str(before + number) if counts else number[1]
+    for name, found in ((NUMBERS[kind], value), (IDS[kind], stream), ("media", piece)):
+        if found is not None:
+            message[name] = found
+    return json.dumps(message), before + number if counts else before
+
+
+@settings(max_examples=300)
+@given(st.sampled_from(SIMPLE), st.lists(said, max_size=40), st.booleans(), st.booleans())
+def test_the_next_piece_of_audio_is_what_the_long_way_makes_of_it(
+    kind: type[MediaStream], script: list[tuple[Any, ...]], begins: bool, linear: bool
+) -> None:
+    quick, slow = kind(), long_way(kind)()
+    messages, number = [start(kind, linear=linear and kind is not Twilio)] if begins else [], 1
+    for one in script:
+        message, number = written(kind, one, number)
+        messages.append(message)
+    for message in messages:
+        assert quick.receive(message) == slow.receive(message)
+        assert state_of(quick) == state_of(slow)
+
+
+def state_of(dialect: MediaStream) -> tuple[Any, ...]:
+    sequence = dialect._sequence
+    return dialect._state, sequence._next, list(sequence._missing), dialect.unknown_events
+
+
+@pytest.mark.parametrize("kind", SIMPLE)
+def test_of_a_stream_as_it_shall_be_no_message_goes_the_long_way(kind: type[MediaStream], monkeypatch) -> None:
+    dialect = kind()
+    dialect.receive(start(kind))
+    dialect.receive(media(kind, 2))
+    monkeypatch.setattr(kind, "_receive_media", None)
+    for number in range(3, 100):
+        (audio,) = dialect.receive(media(kind, number))
+        assert audio == Audio(0, b"\xff\xfe\xfd\xff", 20 * number)
+
+
+@pytest.mark.parametrize("kind", FAMILY)
+def test_only_who_replaces_no_part_that_deals_with_a_piece_of_audio_takes_the_quick_way(
+    kind: type[MediaStream],
+) -> None:
+    parts = ("_receive_media", "_channel", "_hear", "_whole", "_out_of_place", "_receive_text", "_next_audio")
+    replaced = [part for part in parts if getattr(kind, part) is not getattr(MediaStream, part)]
+    assert not (kind._is_simple and replaced)

@@ -42,3 +42,21 @@ def test_any_numbers_are_taken_and_memory_is_bounded(numbers: list[int]) -> None
     for number in numbers:
         sequence.receive(number)
     assert len(sequence._missing) <= 1000
+
+
+@given(st.lists(st.one_of(st.sampled_from([1, 1, 1, 0, 2, -1, -3, 50]), st.integers(-2000, 2000)), max_size=60))
+def test_what_follows_is_taken_as_it_would_have_been_received(steps: list[int]) -> None:
+    quick, slow, number = Sequence(), Sequence(), 1000
+    for step in steps:
+        number += step
+        expected = slow.receive(number)
+        found = [] if quick.follows(number) else quick.receive(number)
+        assert found == expected
+        assert (quick._next, quick._missing) == (slow._next, slow._missing)
+
+
+def test_only_the_next_number_follows() -> None:
+    sequence = Sequence()
+    assert not sequence.follows(1), "the first says where the count begins"
+    sequence.receive(1)
+    assert [sequence.follows(number) for number in (2, 3, 3, 5, 4)] == [True, True, False, False, True]

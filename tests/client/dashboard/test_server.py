@@ -9,14 +9,17 @@ import sqlite3
 import ssl
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from streamer_client.broker import Broker
 from streamer_client.dashboard.access import Served, Tokens
 from streamer_client.dashboard.server import dashboard
+from streamer_client.dashboard.times import rfc3339
 from streamer_client.errors import BrokerError, ClientError
 from streamer_client.events import AcknowledgementEvent
 from streamer_client.subscribe import subscribe
@@ -348,7 +351,8 @@ async def test_another_tenant_than_in_the_run_before_shows_nothing_of_the_others
         await everybody.until(lambda seen: call_of(seen, "OLD"))
     await everybody.say(make.utterance(1, call="AWAY", tenant="other"))  # the broker keeps it for the session
     async with desk(mosquitto, state=state, tenant="acme") as acme:
-        await acme.say(make.utterance(1, call="NEW", tenant="other"), make.utterance(1, call="OURS", tenant="acme"))
+        ours = msgspec.structs.replace(make.utterance(1, call="OURS", tenant="acme"), time=rfc3339(time.time()))
+        await acme.say(make.utterance(1, call="NEW", tenant="other"), ours)
         seen = await acme.until(lambda seen: call_of(seen, "OURS"))
         assert [call["id"] for call in seen["calls"]] == ["OURS"]
         assert seen["today"]["calls"] == 1
