@@ -7,7 +7,7 @@ UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format web plugins bench audit sbom clean
+.PHONY: help install demo test lint format web plugins ray site bench audit sbom packages clean
 
 help:  ## show this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -37,6 +37,14 @@ plugins: .venv/.installed  ## test the plugins for pipecat and LiveKit Agents, i
 		--extra livekit --extra pipecat --group plugins --python "$$(.venv/bin/python -c 'import sys; print(sys.executable)')"
 	.plugins/bin/python -m pytest tests/client/plugins
 
+ray: .venv/.installed  ## test archives on Ray and as Parquet, in an environment of their own
+	UV_PROJECT_ENVIRONMENT=$(CURDIR)/.ray $(UV) sync --locked --quiet --extra ray --python "$$(.venv/bin/python -c 'import sys; print(sys.executable)')"
+	.ray/bin/python -m pytest tests/archive/test_cluster.py tests/archive/test_parquet.py
+
+site: | $(filter .uv/bin/uv,$(UV))  ## build the manual as a site into build/site; any broken link is an error
+	@UV_PROJECT_ENVIRONMENT=$(CURDIR)/.docs $(UV) sync --locked --quiet --only-group docs --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')"
+	@.docs/bin/python -m tools.manual $(ARGS)
+
 bench: .venv/.installed  ## measure calls per core, peers and feature code; about 40 minutes, ARGS=--quick some minutes
 	UV_PROJECT_ENVIRONMENT=$(CURDIR)/.bench $(UV) sync --locked --quiet --no-dev --group bench \
 		--python "$$(.venv/bin/python -c 'import sys; print(sys.executable)')"
@@ -49,8 +57,11 @@ audit: .venv/.installed  ## ask whether a locked dependency has a known vulnerab
 sbom: .venv/.installed  ## write the bill of materials of a release into dist/
 	@$(RUN)/python tools/sbom.py --uv $(UV) dist/emotion-streamer.cdx.json
 
+packages: .venv/.installed  ## build wheels and sdists of a release into dist/, the same bytes each time, with checksums
+	@$(RUN)/python tools/packages.py dist
+
 clean:  ## remove what make set up
-	rm -rf .venv .plugins .bench .uv clients/web/node_modules clients/web/dist .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
+	rm -rf .venv .plugins .bench .ray .docs .uv clients/web/node_modules clients/web/dist .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
 
 .venv/.installed: pyproject.toml clients/python/pyproject.toml uv.lock | $(filter .uv/bin/uv,$(UV))
 	@test -n "$(PYTHON)" || { echo "make: needs Python 3.11, 3.12 or 3.13 on PATH; found none" >&2; exit 1; }

@@ -12,6 +12,8 @@ The stages are measured in this process on the call as it ships, in CPU time per
 rounds, each stage as the difference to the one before.
 
     python -m benchmarks.archive --calls 1000 --workers 2 --result benchmarks/results/archive.md
+
+`--engine ray` compares Ray with the processes of one machine instead: see `archive_engines.py`.
 """
 
 from __future__ import annotations
@@ -43,6 +45,7 @@ from streamer_client.recording import open_recording
 from streamer_client.recordings.finding import Source
 from streamer_client.recordings.metadata import NOTHING
 
+from benchmarks.archive_engines import compared
 from streamer.archive.analysis import BLOCK_MS, Analyst, Job
 from streamer.archive.command import JOURNAL
 from streamer.archive.pool import cores
@@ -234,13 +237,39 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="how fast an archive is analysed")
     parser.add_argument("--calls", type=int, default=1000)
     parser.add_argument("--workers", type=int, default=cores())
+    parser.add_argument("--engine", choices=("processes", "ray"), default="processes")
+    parser.add_argument("--rounds", type=int, default=3, help="of --engine ray")
     parser.add_argument("--result", type=Path, help="also write what is printed to this file")
     asked = parser.parse_args()
+    lines = engines(asked.calls, asked.rounds) if asked.engine == "ray" else alone(asked.calls, asked.workers)
+    print("\n".join(lines))
+    if asked.result:
+        asked.result.write_text("\n".join([*lines, ""]), encoding="utf-8")
+
+
+def engines(calls: int, rounds: int) -> list[str]:
+    """Return what comparing the engines gives."""
+    with tempfile.TemporaryDirectory() as folder:
+        archive = Path(folder) / "archive"
+        archive.mkdir()
+        audio_s = make(archive, calls)
+        head = "Written by `python -m benchmarks.archive --engine ray`; the method stands at the top of"
+        return [
+            "# What the benchmark of engines printed",
+            "",
+            f"{head} [`archive_engines.py`](../archive_engines.py).",
+            "",
+            *compared(archive, calls, audio_s, rounds),
+        ]
+
+
+def alone(calls: int, workers: int) -> list[str]:
+    """Return what a killed run, and the stages, give."""
     lines = ["# What the benchmark of archives printed", ""]
     lines.append(
         "Written by `python -m benchmarks.archive`; the method stands at the top of [`archive.py`](../archive.py)."
     )
-    lines += ["", *measured(asked.calls, asked.workers), "", "| stage | CPU ms per second of audio |", "|---|---|"]
+    lines += ["", *measured(calls, workers), "", "| stage | CPU ms per second of audio |", "|---|---|"]
     costs = stages()
     lines += [f"| {name} | {ms:.2f} |" for name, ms in costs]
     all_ms = costs[-1][1]
@@ -248,9 +277,7 @@ def main() -> None:
         "",
         f"{all_ms:.2f} ms of CPU for a second of audio are {1000 / all_ms:.0f} times real time in one process.",
     ]
-    print("\n".join(lines))
-    if asked.result:
-        asked.result.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    return lines
 
 
 if __name__ == "__main__":

@@ -112,12 +112,15 @@ class Progress:
             self.ended += 1
             self._changed.notify_all()
 
+    async def reached(self, count: int) -> None:
+        """Come back when so many calls have ended."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self.ended >= count)
+
     async def moments(self, count: int, dice: random.Random) -> AsyncIterator[None]:
         """Come back `count` times, spread over the calls, each a random moment behind a call's end."""
         for number in range(count):
-            async with self._changed:
-                due = (number + 1) * self.calls // (count + 1)
-                await self._changed.wait_for(lambda due=due: self.ended >= due)  # type: ignore[misc]
+            await self.reached((number + 1) * self.calls // (count + 1))
             await asyncio.sleep(dice.uniform(0.5, 4.0))
             yield
 

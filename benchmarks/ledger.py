@@ -8,7 +8,10 @@ told of it, or it is seen in the file of a node that was just killed; a caller w
 promised a summary. Each promise must come, once. Besides, numbers prove what no promise was seen of: within one stream
 of a call, utterances of a role are numbered from 1 without a gap, so a number that is left out is a loss, and one that
 comes behind a greater one is out of order, unless it is 1: then a new stream of that call has begun, of which there are
-as many as the caller opened.
+as many as the caller opened. All this holds for what one node says: a call that goes on at another node begins anew
+there, and what the first one still had to deliver may come later. Where the way between caller and node breaks and the
+caller comes back to the same node at once, the new stream's first words may come before the old one's last: a number
+must follow on in one of the streams of which no summary has come.
 """
 
 from __future__ import annotations
@@ -45,12 +48,37 @@ class Faults:
 
 @dataclass
 class _Line:
-    """What was heard of one role of one call."""
+    """What was heard of one stream."""
 
     n: int = 0
     """Of the last utterance."""
     time: str = ""
+
+
+@dataclass
+class _Lines:
+    """What was heard of one role of one call at one node."""
+
+    open: list[_Line] = field(default_factory=list)
+    """Its streams of which no summary has come, oldest first."""
     streams: int = 0
+    """All of them so far."""
+
+    def of(self, n: int) -> _Line:
+        """Return the stream in which a number follows on; the newest where it does in none."""
+        if n == 1 or not self.open:
+            self.streams += n == 1
+            last = self.open[-1].time if self.open else ""
+            self.open.append(_Line(time=last))
+        return next((line for line in reversed(self.open) if line.n == n - 1), self.open[-1])
+
+    def summed_up(self, count: int) -> int:
+        """Take a stream for over, that of which this is the count where there is one; return its last number."""
+        if not self.open:
+            return 0
+        line = next((line for line in reversed(self.open) if line.n == count), self.open[-1])
+        self.open.remove(line)
+        return line.n
 
 
 @dataclass
@@ -103,40 +131,41 @@ class Ledger:
         """Return what is wrong."""
         twice, left_out, out_of_order, miscounted = [], [], [], []
         ids: set[str] = set()
-        utterances: dict[tuple[str, str, int, str], str] = {}
-        lines: dict[tuple[str, str], _Line] = {}
+        utterances: dict[tuple[str, str, str, int, str], str] = {}
+        lines: dict[tuple[str, str, str], _Lines] = {}
         for event in self.heard:
             if event.id in ids:
                 twice.append(f"{event.subject} {event.id}")
                 continue
             ids.add(event.id)
-            call = event.data.call.id
+            node, call = event.source, event.data.call.id
             if isinstance(event, EndedEvent):
                 miscounted += _miscounted(event, lines)
                 continue
             role, n = event.data.speaker.role, event.data.utterance.n
-            if utterances.setdefault((call, role, n, event.time), event.id) != event.id:
+            if utterances.setdefault((node, call, role, n, event.time), event.id) != event.id:
                 twice.append(f"{event.subject} of {event.time} under two ids, {event.id} the second")
                 continue
-            line = lines.setdefault((call, role), _Line())
-            if n == 1:
-                line.streams += 1
+            streams = lines.setdefault((node, call, role), _Lines())
+            line = streams.of(n)
             where = f"{event.subject} of {event.time} behind {line.n} of {line.time or 'nothing'}"
             if n > line.n + 1:
                 left_out.append(where)
-            if (n <= line.n and n != 1) or event.time < line.time or line.streams > max(1, self.opened[call]):
+            if (n <= line.n and n != 1) or event.time < line.time or streams.streams > max(1, self.opened[call]):
                 out_of_order.append(where)
             line.n, line.time = n, event.time
         return Faults(tuple(self.missing()), tuple(left_out), tuple(twice), tuple(out_of_order), tuple(miscounted))
 
 
-def _miscounted(event: EndedEvent, lines: dict[tuple[str, str], _Line]) -> list[str]:
+def _miscounted(event: EndedEvent, lines: dict[tuple[str, str, str], _Lines]) -> list[str]:
     """Return whether a summary says another number than the last one that came of a role."""
-    said = {speaker.role: speaker.utterances for speaker in event.data.speakers if speaker.analysed}
-    call = event.data.call.id
-    return [
-        f"{call}/{role}: the summary says {count}, the last to come was {lines.get((call, role), _Line()).n}"
-        for role, count in said.items()
+    wrong = []
+    node, call = event.source, event.data.call.id
+    for speaker in event.data.speakers:
         # A stream in which nobody spoke leaves no trace but its summary, and the number before it is another stream's.
-        if count and count != lines.get((call, role), _Line()).n
-    ]
+        if not speaker.analysed or not speaker.utterances:
+            continue
+        last = lines.get((node, call, speaker.role), _Lines()).summed_up(speaker.utterances)
+        if last != speaker.utterances:
+            wrong.append(f"{call}/{speaker.role}: the summary says {speaker.utterances}, the last to come was {last}")
+    return wrong

@@ -109,7 +109,7 @@ class Namespaces:
             f"ip netns exec {router} sysctl -q -w net.ipv4.ip_forward=1",
             f"ip netns exec {router} iptables -n -L FORWARD",
         ):
-            await _run(command)
+            await run(command)
 
     async def tear_down(self) -> None:
         """Remove everything; what was never made is no error."""
@@ -119,22 +119,22 @@ class Namespaces:
             f"ip netns delete {self._broker}",
         ):
             with contextlib.suppress(ProgramError):
-                await _run(command)
+                await run(command)
 
     async def cut(self) -> None:
         """Drop all that passes the router."""
-        await _run(f"ip netns exec {self._router} iptables -I FORWARD -j DROP")
+        await run(f"ip netns exec {self._router} iptables -I FORWARD -j DROP")
         self._is_cut = True
 
     async def mend(self) -> None:
         """Let it pass again, and count what was dropped."""
         if not self._is_cut:
             return
-        listed = await _run(f"ip netns exec {self._router} iptables -n -v -x -L FORWARD")
+        listed = await run(f"ip netns exec {self._router} iptables -n -v -x -L FORWARD")
         self.dropped = (self.dropped or 0) + sum(
             int(line.split()[0]) for line in listed.splitlines() if " DROP " in line
         )
-        await _run(f"ip netns exec {self._router} iptables -D FORWARD -j DROP")
+        await run(f"ip netns exec {self._router} iptables -D FORWARD -j DROP")
         self._is_cut = False
 
 
@@ -241,8 +241,14 @@ async def network(port: int, *, real: bool = True) -> AsyncIterator[Network]:
         await made.tear_down()
 
 
-async def _run(command: str) -> str:
-    """Run a command of words without spaces; return what it printed."""
+async def run(command: str) -> str:
+    """Run a command of words without spaces; return what it printed.
+
+    Raises
+    ------
+    ProgramError
+        It failed.
+    """
     name, *arguments = command.split()
     done = await asyncio.to_thread(
         subprocess.run, [found(name), *arguments], capture_output=True, text=True, check=False, timeout=30

@@ -19,7 +19,7 @@ import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from streamer.bench.figures import Figures, cpu_s, quantile, read_figures, resident_bytes, total
 from streamer.bench.report import machine
@@ -72,7 +72,9 @@ def found(name: str) -> str:
     """
     path = shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", ""), *_SYSTEM_FOLDERS)))
     if path is None:
-        raise ProgramError(f"needs the program {name}; Debian: apt-get install mosquitto iproute2 iptables util-linux")
+        raise ProgramError(
+            f"needs the program {name}; Debian: apt-get install haproxy mosquitto iproute2 iptables util-linux"
+        )
     return path
 
 
@@ -256,24 +258,39 @@ class Node(Program):
         Text of its configuration file.
     before
         What stands before its command.
+    host
+        Where it listens and can be reached from here.
+    name
+        What it is called.
     """
 
-    def __init__(self, folder: Path, mqtt: str, *, config: str = "", before: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        mqtt: str,
+        *,
+        config: str = "",
+        before: Sequence[str] = (),
+        host: str = LOOPBACK,
+        name: str = "node-1",
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "streamer.toml").write_text(config, encoding="utf-8")
         self.folder = folder
+        self.host = host
+        self.name = name
         self.port, self.admin_port = free_port(), free_port()
-        ports = ["--port", str(self.port), "--admin-port", str(self.admin_port)]
+        ports = ["--host", host, "--port", str(self.port), "--admin-port", str(self.admin_port)]
         streamer = Path(sys.executable).with_name("streamer")
         command: list[str | Path] = [*before, streamer, "serve", "--config", "streamer.toml", "--mqtt", mqtt, *ports]
         own = {name: value for name, value in os.environ.items() if not name.startswith(("STREAMER_", "EMOTION_"))}
-        environment = own | {"STREAMER_NODE": "node-1", "STREAMER_LOG_FORMAT": "json", "NO_COLOR": "1"}
+        environment = own | {"STREAMER_NODE": name, "STREAMER_LOG_FORMAT": "json", "NO_COLOR": "1"}
         super().__init__(command, folder / "node.log", environment)
 
     @property
     def url(self) -> str:
         """Where calls go; the dialect's path comes behind it."""
-        return f"ws://{LOOPBACK}:{self.port}"
+        return f"ws://{self.host}:{self.port}"
 
     async def start(self) -> None:
         """Start; returns when it takes calls."""
@@ -291,7 +308,7 @@ class Node(Program):
         """Return status and body of a page of the admin port."""
 
         def ask() -> tuple[int, str]:
-            connection = http.client.HTTPConnection(LOOPBACK, self.admin_port, timeout=PATIENCE_S)
+            connection = http.client.HTTPConnection(self.host, self.admin_port, timeout=PATIENCE_S)
             try:
                 connection.request("GET", path)
                 answer = connection.getresponse()
@@ -310,8 +327,22 @@ class Node(Program):
         lines = map(_parsed, self.log.read_text(encoding="utf-8", errors="replace").splitlines())
         return Counter(str(line["event"]) for line in lines if line.get("level") == level)
 
+    def last_logged(self, event: str) -> dict[str, Any]:
+        """Return the last line of the log with this event.
 
-def _parsed(text: str) -> dict[str, object]:
+        Raises
+        ------
+        ProgramError
+            There is none.
+        """
+        lines = map(_parsed, self.log.read_text(encoding="utf-8", errors="replace").splitlines())
+        found_lines = [line for line in lines if line["event"] == event]
+        if not found_lines:
+            raise ProgramError(f"{self.name} never logged {event!r}")
+        return found_lines[-1]
+
+
+def _parsed(text: str) -> dict[str, Any]:
     """Return a log line; what is no JSON (a crash) is an error of its own."""
     try:
         line = json.loads(text)

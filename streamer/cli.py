@@ -6,7 +6,6 @@ could not reach without a terminal: it parses, calls, prints.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import sys
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from streamer_client import commands as client
+from streamer_client.running import on_signals, run
 
 from streamer import __version__
 from streamer.errors import StreamerError
@@ -147,7 +147,7 @@ def check(
     settings = _load(config, {})
     if print_settings:
         print(shown(settings))
-    outcomes = asyncio.run(check_all(settings, _file(config)))
+    outcomes = run(check_all(settings, _file(config)))
     print(to_json(outcomes) if as_json else "\n".join(outcome.line for outcome in outcomes))
     if not all(outcome.ok for outcome in outcomes):
         raise typer.Exit(1)
@@ -160,6 +160,7 @@ def check(
         "streamer analyse archive/ --report out/ --metadata calls.csv",
         "streamer analyse archive/ --report out/ --resume",
         "streamer analyse 'archive/**/*.gsm' --json",
+        "streamer analyse /mnt/archive --report out/ --parquet --on ray://head-node:10001",
     ),
 )
 def analyse(
@@ -186,6 +187,14 @@ def analyse(
     ] = False,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes; one for each core if not given.", show_default=False)
+    ] = None,
+    on: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ray://HOST:PORT|ray",
+            help="Spread the recordings over a Ray cluster, which sees the same paths; ray: one of this machine.",
+            show_default=False,
+        ),
     ] = None,
     rules: Annotated[
         Path | None,
@@ -214,6 +223,9 @@ def analyse(
     notice: Annotated[
         bool, typer.Option("--notice", help="The people heard were told that emotion is inferred.")
     ] = False,
+    parquet: Annotated[
+        bool, typer.Option("--parquet", help="Also write the utterances as Parquet into the report.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print each event as JSON, one a line.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
 ) -> None:
@@ -238,6 +250,8 @@ def analyse(
         as_json=as_json,
         quiet=quiet,
         workers=workers,
+        on=on,
+        parquet=parquet,
         rules=rules,
         metadata=metadata,
         pairs=tuple(pair or ()),
@@ -336,6 +350,9 @@ async def _serve(settings: Settings, load: Callable[[], Settings]) -> None:
 async def _supervise(settings: Settings, load: Callable[[], Settings]) -> None:
     from streamer.descriptors import provide
     from streamer.logs import configure
+    from streamer.workers.system import check_system
+
+    check_system()
     from streamer.workers.supervisor import Supervisor
 
     configure(settings.log)
@@ -346,10 +363,9 @@ async def _supervise(settings: Settings, load: Callable[[], Settings]) -> None:
 
 
 def _on_signals(drain: Callable[[], None], renew: Callable[[], None]) -> None:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, drain)
-    loop.add_signal_handler(signal.SIGHUP, renew)
+    on_signals(drain)
+    if hasattr(signal, "SIGHUP"):  # not on Windows
+        on_signals(renew, (signal.SIGHUP,))
 
 
 def _run(work: Coroutine[object, object, None]) -> None:
@@ -357,7 +373,7 @@ def _run(work: Coroutine[object, object, None]) -> None:
     try:
         import uvloop
     except ImportError:
-        asyncio.run(work)
+        run(work)
     else:
         uvloop.run(work)
 

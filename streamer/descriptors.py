@@ -7,12 +7,18 @@ hard limit is too low, connections fail in the middle of the day. This file must
 
 from __future__ import annotations
 
-import resource
 from typing import Final
 
 import structlog
 
 from streamer.config import Settings
+
+try:
+    import resource
+except ImportError:  # Windows, where sockets are no descriptors and nothing is to be raised
+    LIMITED = False
+else:
+    LIMITED = True
 
 PER_CALL: Final = 2
 """Some platforms open a stream for each party."""
@@ -29,6 +35,8 @@ def needed(settings: Settings) -> int:
 
 def allowed() -> tuple[float, float]:
     """Return the soft and the hard limit of this process; infinite where there is none."""
+    if not LIMITED:
+        return float("inf"), float("inf")
     soft, hard = (
         float("inf") if limit == resource.RLIM_INFINITY else limit
         for limit in resource.getrlimit(resource.RLIMIT_NOFILE)

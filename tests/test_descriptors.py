@@ -49,3 +49,10 @@ def test_a_limit_that_is_high_enough_is_left_alone(monkeypatch: pytest.MonkeyPat
     provide(SETTINGS)
     assert system.limits == (soft, resource.RLIM_INFINITY)
     assert allowed()[1] == float("inf")
+
+
+def test_where_the_system_has_no_such_limits_there_is_nothing_to_raise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(descriptors, "LIMITED", False)
+    monkeypatch.delattr(descriptors, "resource")
+    assert allowed() == (float("inf"), float("inf"))
+    provide(SETTINGS)

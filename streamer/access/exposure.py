@@ -7,13 +7,18 @@ must never read a secret, only who else could.
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from streamer.auth import is_loopback
 from streamer.config import ConfigError, Settings, masked
+
+_HAS_MODES: Final = os.name == "posix"
+"""Windows has lists of rights, and gives each file a mode that says nothing."""
 
 
 def refuse_open_ports(settings: Settings) -> None:
@@ -89,6 +94,8 @@ def readable_secrets(settings: Settings, config_file: Path | None) -> list[str]:
 
 
 def _mode(path: str) -> int:
+    if not _HAS_MODES:
+        return 0
     try:
         return stat.S_IMODE(Path(path).stat().st_mode)
     except OSError:

@@ -1,4 +1,4 @@
-"""`streamer analyse`: which recordings, what is done already, the rest on every core, then the report.
+"""`streamer analyse`: which recordings, what is done already, the rest on an engine, then the report.
 
 Results go to standard output, everything else to standard error. This file must never analyse anything itself, and
 never let what is done be lost: a result is in the journal before it is shown.
@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -26,9 +25,11 @@ from streamer_client.recordings.finding import Source, Unusable, find, parse_pai
 from streamer_client.recordings.metadata import NOTHING, Row, read_table
 from streamer_client.recordings.names import content_key, has_number, keyed, without_numbers
 
-from streamer.archive.analysis import Analysed, Analyst, Job, tenant_salt
-from streamer.archive.journal import Journal, JournalError, Print, key
-from streamer.archive.pool import cores, run
+from streamer.archive.analysis import Analysed, Job, tenant_salt
+from streamer.archive.engine import run
+from streamer.archive.engines import Plan
+from streamer.archive.journal import Entry, Journal, Print, key
+from streamer.archive.parquet import needs_parquet, prove_parquet, write_parquet
 from streamer.archive.report import ReportError, make_folder, write_report
 from streamer.archive.results import CallResult, all_results, with_alerts
 from streamer.archive.throughput import Throughput
@@ -37,7 +38,7 @@ from streamer.bus.topics import pseudonym
 from streamer.config import Settings, read_secret
 from streamer.emotion.model import load, locate
 from streamer.errors import StreamerError
-from streamer.leg import prove, warm_up
+from streamer.leg import prove
 
 JOURNAL: Final = "journal.sqlite"
 """In the folder of the report. It holds the recordings' paths, which the report does not."""
@@ -61,6 +62,8 @@ class Wanted(msgspec.Struct, frozen=True):
     as_json: bool = False
     quiet: bool = False
     workers: int | None = None
+    on: str | None = None
+    parquet: bool = False
     rules: Path | None = None
     metadata: Path | None = None
     pairs: tuple[str, ...] = ()
@@ -80,11 +83,17 @@ def analyse(wanted: Wanted, settings: Settings) -> None:
     """
     if wanted.resume and wanted.report is None:
         raise ArchiveError("--resume goes on with a report; say which with --report FOLDER")
+    if wanted.parquet and wanted.report is None:
+        raise ArchiveError("--parquet is written into a report; say where with --report FOLDER")
+    if wanted.report is not None and needs_parquet(wanted.report, wanted=wanted.parquet):
+        prove_parquet()
     rules = load_rules(wanted.rules) if wanted.rules is not None else default_rules()
     prove(settings.speech)
     card = load(locate(settings.emotion.model)).card
     ways = Ways.of(settings, card, notice=wanted.notice, roles=wanted.roles)
     salt = _salt(settings)
+    plan = Plan(settings, ways, salt, wanted.on, wanted.workers)
+    plan.prove()
     found = find(wanted.named, patterns=parse_pairs(wanted.pairs), roles_are_given=wanted.roles is not None)
     sources = [one for one in found if isinstance(one, Source)]
     rows, notes = read_table(wanted.metadata).match(sources) if wanted.metadata else ([NOTHING] * len(sources), [])
@@ -96,7 +105,7 @@ def analyse(wanted: Wanted, settings: Settings) -> None:
     for note in notes:
         say(note)
     problems = [str(one.error) for one in found if isinstance(one, Unusable)]
-    run_ = _Run(wanted, rules, ways, partial(_analyst, settings, ways, salt), say)
+    run_ = _Run(wanted, rules, plan, say)
     calls = list(zip(sources, rows, strict=True))
     if wanted.report is None:
         problems += run_.shown(_named(calls, {}, salt))
@@ -113,14 +122,12 @@ class _Run:
         self,
         wanted: Wanted,
         rules: Sequence[Rule],
-        ways: Ways,
-        make: Callable[[], Analyst],
+        plan: Plan,
         say: Callable[[str], None],
     ) -> None:
         self._wanted = wanted
         self._rules = rules
-        self._ways = ways
-        self._make = make
+        self._plan = plan
         self._say = say
         self._show = None if wanted.quiet and not wanted.as_json else _shower(as_json=wanted.as_json)
 
@@ -141,7 +148,7 @@ class _Run:
             make_folder(folder)
         except OSError as problem:
             raise ReportError(f"cannot make the folder {folder}: {problem.strerror or problem}") from problem
-        with Journal(path, self._ways) as journal:
+        with Journal(path, self._plan.ways) as journal:
             gone = journal.gone()
             prints, todo, changed, problems = {}, [], [], []
             for source, row in calls:
@@ -170,14 +177,26 @@ class _Run:
                     f"stopped; {len(journal)} calls are kept, go on with the same command and --resume", err=True
                 )
                 raise
-            count = write_report(
-                folder,
-                all_results(journal.entries(), self._rules),
-                self._ways,
-                failed=failed + len(problems),
-            )
+            count = self._written(folder, journal, failed=failed + len(problems))
         self._say(f"report of {count} call{'s' * (count != 1)}: {folder / 'index.html'}")
         return problems
+
+    def _written(self, folder: Path, journal: Journal, *, failed: int) -> int:
+        """Write the report; return how many calls are in it."""
+        places: list[tuple[str, str]] = []
+
+        def noted() -> Iterator[Entry]:
+            for entry in journal.entries():
+                places.append((entry.result.ended.data.call.id, entry.files))
+                yield entry
+
+        count = write_report(folder, all_results(noted(), self._rules), self._plan.ways, failed=failed)
+        if needs_parquet(folder, wanted=self._wanted.parquet):
+            # In the order of the calls' ids, one call in memory at a time.
+            results = (journal.result(files) for _, files in sorted(places))
+            rows = write_parquet(folder, results, self._plan.ways)
+            self._say(f"{rows} utterances in {folder / 'utterances.parquet'}")
+        return count
 
     def _told(self, done: int, changed: int, gone: int) -> None:
         if done:
@@ -190,13 +209,15 @@ class _Run:
     def _through(self, jobs: Sequence[Job], keep: Callable[[Job, Analysed], None], *, done_before: int) -> list[str]:
         """Analyse; keep and show each result as it comes; return what went wrong."""
         problems = []
-        workers = max(1, min(self._wanted.workers or cores(), len(jobs)))
         with (
-            Throughput(len(jobs), done_before, time.monotonic, quiet=self._wanted.quiet) as throughput,
             _interruptible(),
-            closing(run(jobs, self._make, workers)) as outcomes,
+            self._plan.engine(len(jobs), self._say) as engine,
+            Throughput(len(jobs), done_before, time.monotonic, quiet=self._wanted.quiet) as throughput,
+            closing(run(jobs, engine)) as outcomes,
         ):
             for outcome in outcomes:
+                if outcome.tries > 1 and not isinstance(outcome.result, str):
+                    self._say(f"{outcome.job.source.path}: done at try {outcome.tries}, its worker had ended")
                 if isinstance(outcome.result, str):
                     problems.append(outcome.result)
                     throughput.failed()
@@ -211,15 +232,6 @@ class _Run:
 def _salt(settings: Settings) -> bytes | None:
     file = settings.privacy.salt_file
     return tenant_salt(read_secret("", file, "privacy.salt_file")) if file else None
-
-
-def _analyst(settings: Settings, ways: Ways, salt: bytes | None) -> Analyst:
-    """Make whoever analyses, in the process where it works."""
-    model = load(locate(settings.emotion.model))
-    if model.card.sha256 != ways.model_sha256:
-        raise JournalError("the model changed while the archive was being analysed; begin again with --resume")
-    warm_up(model)
-    return Analyst(settings, model, ways, salt)
 
 
 def _named(calls: Sequence[tuple[Source, Row]], names: dict[str, str], salt: bytes | None) -> list[Job]:

@@ -174,13 +174,28 @@ class Journal:
         for files, name, done_s, packed in self._asked(
             "SELECT files, name, done_s, result FROM recordings ORDER BY files"
         ):
-            try:
-                result = _results.decode(zlib.decompress(packed))
-            except (zlib.error, msgspec.DecodeError) as problem:
-                raise JournalError(
-                    f"{self._path} is damaged at {files}: {problem}; take it away to begin anew"
-                ) from problem
-            yield Entry(files, name, done_s, result)
+            yield Entry(files, name, done_s, self._result(files, packed))
+
+    def result(self, files: str) -> Analysed:
+        """Return the result of a recording that is done, by its files as `entries` names them.
+
+        Raises
+        ------
+        JournalError
+            It is not done, or the journal is damaged.
+        """
+        row = self._asked("SELECT result FROM recordings WHERE files = ?", files).fetchone()
+        if row is None:
+            raise JournalError(f"{self._path} has no result of {files}")
+        return self._result(files, row[0])
+
+    def _result(self, files: str, packed: bytes) -> Analysed:
+        try:
+            return _results.decode(zlib.decompress(packed))
+        except (zlib.error, msgspec.DecodeError) as problem:
+            raise JournalError(
+                f"{self._path} is damaged at {files}: {problem}; take it away to begin anew"
+            ) from problem
 
     def _print(self, files: str, mark: bytes) -> Print:
         try:

@@ -1,8 +1,7 @@
-"""Recordings to results on every core: a process for each, and no recording that can end the run.
+"""The engine of one machine: a process for each core, or this one.
 
-A worker is a fresh interpreter with a model of its own; it is given one recording at a time. Where it dies, the
-recording that it had is named, and another worker takes its place. This file must never keep a result, and never let
-two workers have the same recording.
+A worker is a fresh interpreter with a model of its own; with one worker all is done in this process. This file must
+never leave a process behind.
 """
 
 from __future__ import annotations
@@ -10,15 +9,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Final, Protocol
 
-import msgspec
-
 from streamer.archive.analysis import Analysed, Job, NotAnalysedError
+from streamer.archive.engine import Begun, Gone, Refused, Said
+from streamer.errors import StreamerError
 
 _ONE_THREAD: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _PARTING_S: Final = 5.0
@@ -32,76 +30,91 @@ class Analyses(Protocol):
         ...
 
 
-class Outcome(msgspec.Struct, frozen=True):
-    """What became of a job."""
-
-    job: Job
-    result: Analysed | str
-    """A text says why there is none."""
-
-
 def cores() -> int:
     """Return how many processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def run(jobs: Iterable[Job], make: Callable[[], Analyses], workers: int) -> Generator[Outcome, None, None]:
-    """Yield the outcome of each job, as they come.
+def result_of(analyst: Analyses, job: Job) -> Analysed | str:
+    """Return the result of a job, or why there is none."""
+    try:
+        return analyst.analyse(job)
+    except NotAnalysedError as problem:
+        return str(problem)
+
+
+class Alone:
+    """The process that asks, as its own engine and only worker.
 
     Parameters
     ----------
-    jobs
-        In the order in which they are begun.
     make
-        Makes whoever analyses, in the process where it works; can be pickled where there are several workers.
-    workers
-        How many processes, at least 1; with one, all is done in this one.
+        Makes whoever analyses.
     """
-    if workers == 1:
-        analyst = make()
-        for job in jobs:
-            yield _outcome(analyst, job)
-        return
-    yield from _spread(deque(jobs), make, workers)
+
+    size: Final = 1
+
+    def __init__(self, make: Callable[[], Analyses]) -> None:
+        self._make = make
+        self._analyst: Analyses | None = None
+        self._job: Job | None = None
+
+    def hire(self) -> Alone:
+        """Return itself."""
+        return self
+
+    def heard(self, workers: Sequence[Alone]) -> Sequence[Alone]:
+        """Return itself: it works when it is asked what came out."""
+        return workers
+
+    def give(self, job: Job) -> None:
+        """Take note of it."""
+        self._job = job
+
+    def take(self) -> Said:
+        """Do it now."""
+        if self._analyst is None:
+            self._analyst = self._make()
+            return Begun()
+        if self._job is None:
+            raise RuntimeError("a worker without a job was asked for a result: a defect of ours")
+        return result_of(self._analyst, self._job)
+
+    def close(self) -> None:
+        """Nothing is to be ended."""
 
 
-def _outcome(analyst: Analyses, job: Job) -> Outcome:
-    try:
-        return Outcome(job, analyst.analyse(job))
-    except NotAnalysedError as problem:
-        return Outcome(job, str(problem))
+class Pool:
+    """Processes of this machine.
+
+    Parameters
+    ----------
+    make
+        Makes whoever analyses, in the process where it works; can be pickled.
+    workers
+        How many processes, at least 1.
+    """
+
+    def __init__(self, make: Callable[[], Analyses], workers: int) -> None:
+        self._make = make
+        self.size: Final = workers
+
+    def hire(self) -> Process:
+        """Begin a process."""
+        return Process(self._make)
+
+    def heard(self, workers: Sequence[Process]) -> list[Process]:
+        """Wait for news of these, or the end of one."""
+        ready = set(wait([worker.connection for worker in workers]))
+        return [worker for worker in workers if worker.connection in ready]
 
 
-def _spread(jobs: deque[Job], make: Callable[[], Analyses], workers: int) -> Generator[Outcome, None, None]:
-    staff = [_Worker(make) for _ in range(min(workers, len(jobs)))]
-    try:
-        for worker in staff:
-            worker.give(jobs.popleft())
-        while busy := [worker for worker in staff if worker.job is not None]:
-            ready = set(wait([worker.connection for worker in busy]))
-            for place, worker in enumerate(staff):
-                if worker.job is None or worker.connection not in ready:
-                    continue
-                outcome = worker.take()
-                if worker.is_gone:
-                    worker.close()
-                    staff[place] = worker = _Worker(make)  # noqa: PLW2901 - its place is what is kept
-                if jobs:
-                    worker.give(jobs.popleft())
-                yield outcome
-    finally:
-        for worker in staff:
-            worker.close()
-
-
-class _Worker:
+class Process:
     """One process, seen from the one that began it."""
 
     def __init__(self, make: Callable[[], Analyses]) -> None:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
-        self.job: Job | None = None
-        self.is_gone = False
         self._process = context.Process(target=_work, args=(theirs, make), daemon=True, name="archive worker")
         before = {name: os.environ.get(name) for name in _ONE_THREAD}
         os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))  # one process uses one core; libraries read this at import
@@ -117,24 +130,18 @@ class _Worker:
 
     def give(self, job: Job) -> None:
         """Let it work."""
-        self.job = job
         with suppress(OSError):  # it is gone, which `take` finds out and says
             self.connection.send(job)
 
-    def take(self) -> Outcome:
+    def take(self) -> Said:
         """Return what it says, or that it is gone."""
-        job, self.job = self.job, None
-        if job is None:
-            raise RuntimeError("a worker without a job was asked for an outcome: a defect of ours")
         try:
-            result: Analysed | str = self.connection.recv()
+            said: Said = self.connection.recv()
         except (EOFError, OSError):
-            self.is_gone = True
             self._process.join(_PARTING_S)
             code = self._process.exitcode
-            how = f"signal {-code}" if code is not None and code < 0 else f"status {code}"
-            result = f"{job.source.path}: the process that worked on it ended ({how}); is there memory enough?"
-        return Outcome(job, result)
+            return Gone(f"signal {-code}" if code is not None and code < 0 else f"status {code}")
+        return said
 
     def close(self) -> None:
         """End it, whatever it does."""
@@ -150,10 +157,14 @@ class _Worker:
 def _work(connection: Connection, make: Callable[[], Analyses]) -> None:
     """Be a worker: until the other end is gone, one recording after the other."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who began this; it ends the workers
-    analyst = make()
-    while True:
+    try:
         try:
-            job = connection.recv()
-            connection.send(_outcome(analyst, job).result)
-        except (EOFError, BrokenPipeError, ConnectionResetError):
+            analyst = make()
+        except StreamerError as problem:
+            connection.send(Refused(str(problem)))
             return
+        connection.send(Begun())
+        while True:
+            connection.send(result_of(analyst, connection.recv()))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return

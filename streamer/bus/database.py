@@ -24,6 +24,8 @@ _BUSY_S: Final = 0.5
 """How long a predecessor that is just ending may hold the file."""
 _LOG_BYTES: Final = 16 * 2**20
 """What SQLite's log may take on the disk when it is not in use."""
+_AS_RUN: Final = os.access in os.supports_effective_ids
+"""Whether rights can be asked for as the user that the process runs as; Windows knows no other."""
 _VACUUM_BYTES: Final = 64 * 2**20
 """An empty outbox gives free space of this size back to the disk."""
 
@@ -115,7 +117,7 @@ class Database:
             raise OutboxError(f"outbox {path}: the folder {path.parent} does not exist; make it or set outbox.path")
         # Made here and not by SQLite, which would let everybody read it. What is wrong, SQLite says below.
         with contextlib.suppress(OSError):
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         with contextlib.suppress(OSError):
             found = path.stat()
             self._inode = found.st_ino
@@ -266,10 +268,12 @@ def explain(problem: sqlite3.Error, path: Path) -> OutboxError:
             )
         case sqlite3.SQLITE_CORRUPT:
             return OutboxDamagedError(f"outbox {path}: it is damaged ({problem})")
-    if code == sqlite3.SQLITE_IOERR and path.exists() and not os.access(path, os.W_OK, effective_ids=True):
+    if code == sqlite3.SQLITE_IOERR and path.exists() and not os.access(path, os.W_OK, effective_ids=_AS_RUN):
         code = sqlite3.SQLITE_READONLY  # so says SQLite where it has a log to write, and may not
     if code in _DISK:
-        return DiskError(f"outbox {path}: {_DISK[code]} ({problem})")
+        return DiskError(
+            f"outbox {path.absolute()}: {_DISK[code]}, or set outbox.path (--outbox) elsewhere ({problem})"
+        )
     return OutboxError(f"outbox {path}: SQLite refuses ({problem})")
 
 

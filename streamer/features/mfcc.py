@@ -1,10 +1,10 @@
 """Mel-frequency cepstral coefficients that roll: the rolling log-mel spectrogram and a cosine transform of it.
 
 For every way of cutting the same samples into chunks the frames equal `librosa.feature.mfcc(center=False)` on the whole
-utterance within 1e-4 (where a coefficient is beyond 256, within four of the steps that single precision has there: the sum
-behind it rounds as often), and one another bit for bit. What rolls, and why, stands in `streamer.features.log_mel`; the transform is a small matrix
-product for the prefix that is asked for. This file must never normalise by a speaker, decide what is speech, or read
-anything but its arguments.
+utterance within 1e-4 (where a coefficient is beyond 256, within four of the steps that single precision has there: the
+sum behind it rounds as often), and one another bit for bit. What rolls, and why, stands in `streamer.features.log_mel`;
+the transform is a small matrix product for the prefix that is asked for. This file must never normalise by a speaker,
+decide what is speech, or read anything but its arguments.
 """
 
 from typing import Final

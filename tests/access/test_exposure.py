@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from streamer.access import exposure
 from streamer.access.exposure import readable_secrets, refuse_open_ports
 from streamer.config import ConfigError, Settings, load
 
@@ -138,3 +139,13 @@ def test_a_configuration_without_a_secret_may_be_read_by_all(tmp_path: Path) -> 
     config.chmod(0o644)
     assert readable_secrets(settings(), config) == []
     assert len(readable_secrets(settings(dialects__plivo__token="x"), config)) == 1
+
+
+def test_where_files_have_no_mode_that_means_something_none_is_held_against_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "streamer.toml"
+    config.write_text("", encoding="utf-8")
+    config.chmod(0o644)
+    monkeypatch.setattr(exposure, "_HAS_MODES", False)
+    assert readable_secrets(settings(dialects__plivo__token="x"), config) == []

@@ -1,8 +1,12 @@
-"""What the tests of archives share: the default model, and a short excerpt of the call that ships with the package."""
+"""What the tests of archives share: the default model, and a short excerpt of the call that ships with the package.
+
+Tests that need Ray or pyarrow, a hundred megabytes each, are left out where those are missing: `make ray` has them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
@@ -17,6 +21,10 @@ from streamer.archive.analysis import Analysed, Analyst, Job
 from streamer.archive.ways import Ways
 from streamer.config import Settings
 from streamer.emotion.model import EmotionModel, load, locate
+
+collect_ignore = [
+    f"test_{name}.py" for name, needs in (("cluster", "ray"), ("parquet", "pyarrow")) if find_spec(needs) is None
+]
 
 DEMO = Path(__file__).parents[2] / "streamer" / "demo" / "call.flac"
 

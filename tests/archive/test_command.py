@@ -11,8 +11,8 @@ from streamer_client.events import decode
 
 from streamer.archive import command
 from streamer.archive.command import JOURNAL, ArchiveError, Wanted, analyse
+from streamer.archive.engine import EngineError, run
 from streamer.archive.journal import JournalError
-from streamer.archive.pool import run
 from streamer.config import EmotionSettings, PrivacySettings, Settings, SpeechSettings
 
 
@@ -246,4 +246,8 @@ def test_a_command_line_that_cannot_be_right_is_refused_before_anything_is_done(
         go(archive, resume=True)
     with pytest.raises(OptionError, match="give ROLE=PATTERN"):
         go(archive, pairs=("x",), report=tmp_path / "out")
+    with pytest.raises(ArchiveError, match="say where with --report FOLDER"):
+        go(archive, parquet=True)
+    with pytest.raises(EngineError, match="got --on 'spark://x'; give ray://HOST:10001 for a cluster, or ray for"):
+        go(archive, on="spark://x", report=tmp_path / "out")
     assert not (tmp_path / "out").exists()

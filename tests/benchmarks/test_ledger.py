@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 from streamer_client.events import (
@@ -226,4 +227,43 @@ def test_a_call_whose_end_was_told_must_have_its_summary() -> None:
     ledger.told_ended("a")
     assert ledger.faults().lost == ("summary of a",)
     ledger.came(ended("a", 1))
+    assert not ledger.faults()
+
+
+def test_a_stream_that_comes_back_before_the_old_one_is_over_may_overlap_with_it() -> None:
+    ledger = Ledger()
+    ledger.opened["c"] = 2
+    for event in (
+        utterance("c", 1),
+        utterance("c", 2),
+        utterance("c", 1, stream=2),
+        utterance("c", 3, again="-late"),
+        ended("c", 3),
+        utterance("c", 2, stream=3),
+        ended("c", 2, stream=2),
+    ):
+        ledger.came(event)
+    faults = ledger.faults()
+    assert (faults.left_out, faults.miscounted, faults.twice) == ((), (), ())
+
+
+def test_a_number_that_follows_on_in_no_stream_is_a_fault_and_so_is_a_count_that_none_has() -> None:
+    ledger = Ledger()
+    ledger.opened["c"] = 2
+    for event in (utterance("c", 1), utterance("c", 1, stream=2), utterance("c", 3, stream=2), ended("c", 2)):
+        ledger.came(event)
+    faults = ledger.faults()
+    assert len(faults.left_out) == 1
+    assert len(faults.miscounted) == 1
+
+
+def test_what_another_node_says_of_a_call_is_counted_by_itself() -> None:
+    ledger = Ledger()
+    ledger.opened["c"] = 2
+    elsewhere = [
+        msgspec.structs.replace(event, source="/nodes/node-2")
+        for event in (utterance("c", 1, stream=2), ended("c", 1, stream=2))
+    ]
+    for event in (utterance("c", 1), *elsewhere, utterance("c", 2), ended("c", 2)):
+        ledger.came(event)
     assert not ledger.faults()

@@ -42,6 +42,16 @@ def test_a_reader_of_events_pays_for_msgspec_only() -> None:
     assert loaded_by("from streamer_client import UtteranceEvent") & heavy == set()
 
 
+def test_a_subscriber_pays_for_the_mqtt_client_and_not_for_audio_or_a_terminal() -> None:
+    heavy = {"numpy", "soundfile", "soxr", "rich", "typer", "websockets", "httpx", "starlette", "pandas"}
+    assert loaded_by("from streamer_client import subscribe, subscribe_sync") & heavy == set()
+
+
+def test_who_streams_a_call_pays_for_no_mqtt_client_and_no_terminal() -> None:
+    heavy = {"rich", "typer", "aiomqtt", "paho", "httpx", "starlette", "pandas", "sqlite3"}
+    assert loaded_by("from streamer_client import stream_call") & heavy == set()
+
+
 @pytest.mark.parametrize("name", streamer_client.__all__)
 def test_every_public_name_is_there_and_listed(name: str) -> None:
     assert getattr(streamer_client, name) is not None

@@ -11,6 +11,7 @@ import pytest
 from streamer_client.broker import Broker
 from streamer_client.errors import BrokerError, OptionError
 from streamer_client.events import UnknownEvent, encode
+from streamer_client.share import Share
 from streamer_client.subscribe import KINDS, Subscription, subscribe, topics
 
 from tests.certificates import authority, client_context, signed
@@ -411,3 +412,48 @@ async def test_an_event_on_a_topic_that_is_not_its_own_is_left_out_and_counted(
         assert await first(events, 1) == [make.ended()]
     assert events.unreadable == 4
     assert "emotion/v1/default/acknowledgements: got an event whose type, tenant" in caplog.text
+
+
+async def test_three_that_share_the_calls_have_each_event_once_and_a_call_whole(mosquitto: Any, make: Any) -> None:
+    calls = [f"CA{number}" for number in range(12)]
+    said = [event for call in calls for event in (make.utterance(1, call=call), make.utterance(2, call=call))]
+    last = [make.status()]  # everybody's, and behind all the others
+    had: list[list[Any]] = []
+    async with (
+        subscribe(mosquitto.url, kinds=["utterance", "status"], share="1/3") as one,
+        subscribe(mosquitto.url, kinds=["utterance", "status"], share="2/3") as two,
+        subscribe(mosquitto.url, kinds=["utterance", "status"], share="3/3") as three,
+    ):
+        await publish(mosquitto, *((topic(event), encode(event)) for event in said))
+        await publish(mosquitto, *(("emotion/v1/nodes/node-1/status", encode(event)) for event in last))
+        for member in (one, two, three):
+            events: list[Any] = []
+            async for event in member:
+                if event in last:
+                    break
+                events.append(event)
+            had.append(events)
+            assert member.passed_over == len(said) - len(events)
+    whose = [{event.data.call.id for event in events} for events in had]
+    assert sorted(call for calls_of_one in whose for call in calls_of_one) == sorted(calls)
+    assert all(whose)
+    for events, calls_of_one in zip(had, whose, strict=True):
+        assert events == [event for event in said if event.data.call.id in calls_of_one]
+
+
+async def test_a_share_hears_the_clearing_of_its_own_calls_only_and_their_alerts(mosquitto: Any, make: Any) -> None:
+    mine = next(Share(member, 2) for member in (1, 2) if Share(member, 2).has("default", "CA1"))
+    other = next(call for call in ("CA2", "CA3", "CA4") if not mine.has("default", call))
+    cleared: list[str] = []
+    async with subscribe(mosquitto.url, kinds=["state", "alert"], share=str(mine), on_cleared=cleared.append) as events:
+        await publish(mosquitto, (f"{CALLS}/{other}/state", b""), (f"{CALLS}/CA1/state", b""))
+        alerts = [make.alert(other), make.alert("CA1")]
+        await publish(mosquitto, *(("emotion/v1/default/alerts/critical", encode(alert)) for alert in alerts))
+        (heard,) = await first(events, 1)
+    assert heard.data.call.id == "CA1"
+    assert cleared == [f"{CALLS}/CA1/state"]
+
+
+def test_a_share_within_a_group_is_refused() -> None:
+    with pytest.raises(OptionError, match="give one of them"):
+        subscribe(group="crm", share="1/2")

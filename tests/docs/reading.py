@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 GUIDES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "clients/python/README.md", *sorted(ROOT.glob("docs/*.md"))]
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_PROGRAM = re.compile(r"(?:[A-Z_]+=\S+ )*(streamer(?:-client)?) ")
+_PROGRAM = re.compile(r"(?:[A-Z_]+=\S+ )*(?:\.venv/bin/)?(streamer(?:-client)?) ")
 
 
 def text(name: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from streamer_client.recordings.metadata import COLUMNS, LABEL
 
+from streamer.archive import parquet
 from tests.docs.reading import ROOT, command_lines, rows, text
 from tests.docs.running import arguments, run
 
@@ -50,3 +51,13 @@ def test_the_guide_names_every_column_of_the_table() -> None:
 def test_the_guide_is_short_and_its_picture_is_there_and_small() -> None:
     assert len(text(GUIDE).splitlines()) < 200
     assert (ROOT / "docs" / "pictures" / "call-report.png").stat().st_size < 250_000
+
+
+def test_the_guide_to_ray_names_every_column_of_the_parquet_table_with_its_type() -> None:
+    named: list[tuple[str, str]] = []
+    for heading, (columns, types, _) in rows(text("docs/archives-ray.md")):
+        if heading == "Parquet":
+            names = [name.strip("` ") for name in columns.split(", ")]
+            kinds = [kind.split()[0] for kind in types.removesuffix(", ms, UTC").split(", ")]
+            named += zip(names, kinds if len(kinds) > 1 else kinds * len(names), strict=True)
+    assert named == list(parquet.COLUMNS)

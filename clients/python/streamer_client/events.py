@@ -66,8 +66,11 @@ class CallRef(msgspec.Struct, frozen=True):
     id: Id
     """The platform's id, made safe for topics; a pseudonym where it looked like a telephone number."""
     tenant: str = "default"
+    """Whose call it is: that of the key which let it in."""
     dialect: str = "native"
+    """How the platform speaks: the name of its path, or ``recording``."""
     labels: dict[str, str] = {}
+    """What the platform said of the call, as far as the configuration allows it by name."""
 
 
 class Speaker(msgspec.Struct, frozen=True):
@@ -76,6 +79,7 @@ class Speaker(msgspec.Struct, frozen=True):
     role: Role
     """``customer``, ``agent`` or ``unknown``."""
     channel: Count
+    """Which channel of the call, from 0."""
 
 
 class Utterance(msgspec.Struct, frozen=True):
@@ -84,7 +88,9 @@ class Utterance(msgspec.Struct, frozen=True):
     n: Annotated[int, _says(minimum=1)]
     """Counts from 1 per role of a call."""
     start_ms: Milliseconds
+    """Where it begins, pre-roll included."""
     end_ms: Milliseconds
+    """Where the last speech ends; the hangover is not part of it."""
     speech_ms: Milliseconds
     """Time inside the utterance that the VAD called speech."""
     cut: Cut | None
@@ -95,6 +101,7 @@ class Emotion(msgspec.Struct, frozen=True):
     """The verdict. Scores are calibrated probabilities that sum to 1 within rounding."""
 
     top: EmotionName
+    """The likeliest emotion; no verdict where ``uncertain`` is true."""
     confidence: Share
     """The score of ``top``, 0 to 1."""
     uncertain: bool
@@ -118,16 +125,22 @@ class ModelRef(msgspec.Struct, frozen=True):
     """Which model spoke."""
 
     name: str
+    """As in the store and in ``emotion.model``."""
     version: str
+    """Verdicts of two versions are not comparable number by number."""
     sha256: str
+    """Checksum of the network's file, as its card has it."""
 
 
 class Latency(msgspec.Struct, frozen=True):
     """What the verdict took after the last spoken sample, in ms by stage."""
 
     hangover_ms: Milliseconds
+    """The silence that had to pass before the utterance was over: ``speech.hangover_ms``."""
     queue_ms: Annotated[float, _says(minimum=0)]
+    """Waiting for the model."""
     compute_ms: Annotated[float, _says(minimum=0)]
+    """The model's run."""
 
 
 class UtteranceData(msgspec.Struct, frozen=True):
@@ -148,7 +161,9 @@ class StateData(msgspec.Struct, frozen=True):
     call: CallRef
     status: Literal["live"]
     roles: tuple[Role, ...]
+    """Who is on the call, by channel."""
     analysed: tuple[Role, ...]
+    """Whose emotion is named."""
     notice: bool
     """Whether the person has been told (AI Act art. 50(3))."""
     lawful_basis: str = ""
@@ -156,19 +171,25 @@ class StateData(msgspec.Struct, frozen=True):
 
 
 class SpeakerSummary(msgspec.Struct, frozen=True):
-    """What one party did in the call. Names no emotion; lawful for every role."""
+    """What one party did in the call; it names no emotion of a role that is not analysed."""
 
     role: Role
     channel: Count
+    """Which channel of the call, from 0."""
     analysed: bool
+    """Whether this party's emotion was named."""
     utterances: Count
+    """How many times this party spoke, from pause to pause."""
     talk_ms: Milliseconds
+    """Time in which this party spoke."""
     silence_ms: Milliseconds
+    """The rest of the call."""
     loudness_dbfs: float | None
     """Mean level of the speech, dB relative to full scale; null where nobody spoke."""
     syllables_per_s: Annotated[float, _says(minimum=0)] | None
     """Rough speech rate: syllable nuclei per second of speech; null under 1 s of speech."""
     lost_ms: Milliseconds
+    """Media time of this party that never arrived."""
     emotions: dict[EmotionName, Count] = {}
     """Certain verdicts by emotion; empty for a role that is not analysed."""
 
@@ -178,6 +199,7 @@ class EndedData(msgspec.Struct, frozen=True):
 
     call: CallRef
     duration_ms: Milliseconds
+    """How long the call was, on its media clock."""
     utterances: Count
     """Utterance events of the call, all roles."""
     overlap_ms: Milliseconds
@@ -192,8 +214,10 @@ class AlertData(msgspec.Struct, frozen=True):
 
     call: CallRef
     rule: str
+    """Name of the rule that fired."""
     severity: Severity
     role: Role
+    """Whose utterances it rests on."""
     message: str
     """One sentence a supervisor can act on."""
     utterances: tuple[Id, ...]
@@ -216,6 +240,7 @@ class StatusData(msgspec.Struct, frozen=True):
     """Payload of a node's retained status."""
 
     node: str
+    """Name of the server: ``node`` of its configuration."""
     status: Status
     version: str = ""
 

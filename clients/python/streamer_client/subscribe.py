@@ -22,6 +22,7 @@ from streamer_client.broker import DEFAULT_URL, Broker, Client, backoff
 from streamer_client.errors import BrokerError, OptionError
 from streamer_client.events import Event, EventError, UnknownEvent, decode
 from streamer_client.selection import Selection, select
+from streamer_client.share import ALL, Share
 
 log = logging.getLogger(__name__)
 
@@ -114,6 +115,8 @@ class Subscription:
         filters: Sequence[str],
         *,
         selection: Selection | None = None,
+        share: Share = ALL,
+        base: str = "emotion",
         dedupe: int = 10000,
         client_id: str | None = None,
         persistent: bool = False,
@@ -124,7 +127,7 @@ class Subscription:
         self.duplicates = 0
         """Events that came again and were not handed out."""
         self.passed_over = 0
-        """Events that the broker sent and the filters did not take."""
+        """Messages that the broker sent and the filters did not take, or that another member's share takes."""
         self.unreadable = 0
         """Payloads that were no event, or one of another topic; the first are logged, then those that make a round
         number."""
@@ -136,6 +139,8 @@ class Subscription:
         self._broker = broker
         self._filters = filters
         self._selection = selection or Selection()
+        self._share = share
+        self._base = base
         self._dedupe = dedupe
         self._client_id = client_id
         self._persistent = persistent
@@ -185,6 +190,9 @@ class Subscription:
                 continue
             if self._commit is not None and message.qos:
                 self._uncommitted.append(message)
+            if not self._share.may_have(message.topic.value, self._base):
+                self.passed_over += 1  # another member's, acknowledged like what we take
+                continue
             read = self._read(message)
             if read is not None:
                 yield read
@@ -277,7 +285,7 @@ class Subscription:
             return None
         if isinstance(event, UnknownEvent):
             self.unknown += 1
-        elif not self._selection.takes(event):
+        elif not (self._share.takes(event) and self._selection.takes(event)):
             self.passed_over += 1
             return None
         if event.id in self._seen:
@@ -319,6 +327,7 @@ def subscribe(
     certain: bool = False,
     labels: Mapping[str, str] | None = None,
     severities: Sequence[str] = (),
+    share: str = "",
     group: str = "",
     dedupe: int = 10000,
     version: str = "5",
@@ -353,6 +362,10 @@ def subscribe(
     severities : sequence of str
         Only alerts of these: ``info``, ``warning``, ``critical``. Like the filters above, this one leaves alone the
         events that have no such thing.
+    share : str
+        Only the calls of one member of a group, such as ``2/3`` for the second of three: see
+        :mod:`streamer_client.share`. All events of a call go to the same member, in order; every member is sent those
+        of the others too, and passes them over. Statuses are everybody's.
     group : str
         Share the events with all listeners that give the same name: each event goes to one of them. Costs the order
         of a call's events, and de-duplication: an event that comes again may go to another member. MQTT 5 only.
@@ -378,6 +391,11 @@ def subscribe(
     OptionError
         An argument that cannot be right.
     """
+    if group and share:
+        raise OptionError(
+            f"got group={group!r} and share={share!r}; give one of them: what the broker sends to another member of "
+            "the group would be missing in the share"
+        )
     if dedupe < 1:
         raise OptionError(f"got dedupe={dedupe}; give 1 or more")
     if group and version != "5":
@@ -398,6 +416,8 @@ def subscribe(
             labels=labels,
             severities=severities,
         ),
+        share=Share.parse(share),
+        base=base,
         dedupe=dedupe,
         client_id=client_id,
         persistent=persistent,

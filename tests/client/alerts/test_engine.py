@@ -281,3 +281,49 @@ def test_a_numbering_that_runs_back_for_one_role_is_not_begun_anew_again_for_the
     run(engine, [make.utterance(n, role=role, name=f"old{n}{role}") for n in (1, 2) for role in ("agent", "customer")])
     new = [said(make, 1, name="a"), said(make, 1, role="agent", name="b"), said(make, 2, name="c")]
     assert [alert.data.utterances for alert in run(engine, new)] == [("a", "c")]
+
+
+KEY = ("default", "CA1")
+
+
+def from_node(event: Any, node: str, time: str) -> Any:
+    """Return an event as another server sends it."""
+    return msgspec.structs.replace(event, id=f"{event.id}@{node}@{time}", source=f"/nodes/{node}", time=time)
+
+
+def moved(make: Any) -> Engine:
+    """Return an engine in a call that began at one server, which died, and goes on at another."""
+    engine = Engine([TWICE])
+    run(engine, [from_node(make.state(), "one", "10:00"), from_node(said(make, 1, "sad"), "one", "10:01")])
+    run(engine, [from_node(make.state(), "two", "10:02"), from_node(said(make, 1), "two", "10:05")])
+    return engine
+
+
+def test_a_server_that_comes_back_ends_no_call_that_has_gone_on_at_another(make: Any) -> None:
+    engine = moved(make)
+    run(engine, [from_node(make.status(), "one", "10:04")])  # back, before the other one's last word
+    assert engine.cleared(KEY) is False
+    assert run(engine, [from_node(said(make, 2), "two", "10:06")]), "what was said before still counts"
+
+
+def test_an_objection_at_the_second_server_is_one_whatever_became_of_the_first(make: Any) -> None:
+    gone = msgspec.structs.replace(make.status().data, status="offline")
+    for statuses in ([], [msgspec.structs.replace(from_node(make.status(), "one", "10:03"), data=gone)]):
+        engine = moved(make)
+        run(engine, [decode(encode(status)) for status in statuses])
+        assert engine.cleared(KEY) is True
+        assert engine.memory(KEY) is None
+
+
+def test_of_two_clearings_the_first_is_that_of_the_server_that_came_back_and_the_second_an_objection(make: Any) -> None:
+    engine = moved(make)
+    run(engine, [from_node(make.status(), "one", "10:04")])
+    assert engine.cleared(KEY) is False
+    assert engine.cleared(KEY) is True
+
+
+def test_a_call_whose_only_server_came_back_is_over_and_nobody_has_objected(make: Any) -> None:
+    engine = Engine([TWICE])
+    run(engine, [from_node(said(make, 1), "one", "10:01"), from_node(make.status(), "one", "10:04")])
+    assert engine.cleared(KEY) is False
+    assert engine.calls == 0

@@ -9,6 +9,7 @@ import pytest
 from streamer_client.alerts.memory import Cleared
 from streamer_client.alerts.reader import Reader
 from streamer_client.events import encode
+from streamer_client.share import Share
 
 TOPIC = "emotion/v1/default/calls/CA1/customer/utterance"
 
@@ -72,3 +73,16 @@ def test_rubbish_is_told_a_few_times_and_not_a_thousand(caplog: pytest.LogCaptur
         "100 so far)",
         "1000 so far)",
     ]
+
+
+def test_one_that_shares_reads_its_own_calls_and_what_is_everybodys(make: Any) -> None:
+    members = [Reader("default", "emotion", Share(member, 2)) for member in (1, 2)]
+    for event, topic in (
+        (message(encode(make.utterance())), TOPIC),
+        (message(b"", "emotion/v1/default/calls/CA1/state"), ""),
+        (message(encode(make.alert()), "emotion/v1/default/alerts/critical"), ""),
+    ):
+        assert sum(member.read(event) is not None for member in members) == 1, topic
+    status = message(encode(make.status()), "emotion/v1/nodes/node-1/status", retain=True)
+    assert [member.read(status) for member in members] == [make.status()] * 2
+    assert [member.skipped for member in members] == [0, 0]

@@ -17,6 +17,7 @@ from streamer_client.alerts.state import Effect, State
 from streamer_client.broker import Broker
 from streamer_client.errors import BrokerError, ClientError
 from streamer_client.events import AlertEvent, UtteranceEvent, decode, encode
+from streamer_client.share import Share
 
 
 @asynccontextmanager
@@ -320,3 +321,26 @@ async def test_an_alert_that_no_topic_can_carry_is_kept_as_failed_and_holds_up_n
     after = State(path)
     assert after.run("SELECT alert FROM deliveries WHERE state = 'failed'").fetchall() == [("bad-alert",)]
     after.close()
+
+
+async def test_one_of_three_that_share_is_away_and_its_calls_wait_for_it(
+    mosquitto: Any, collecting: Any, make: Any, tmp_path: Path
+) -> None:
+    calls = [f"CA{number}" for number in range(12)]
+    waiting = {call for call in calls if Share(2, 3).has("default", call)}
+    assert 0 < len(waiting) < len(calls)
+
+    def member(number: int) -> Any:
+        return running(mosquitto, share=f"{number}/3", name=f"of-three-{number}", state=tmp_path / f"{number}.sqlite")
+
+    async with member(2):
+        pass  # its session stands, and it goes away
+    async with collecting(mosquitto, "emotion/v1/+/alerts/#") as heard, member(1), member(3):
+        for call in calls:
+            await speak(mosquitto, *outburst(make, call=call))
+        await heard.count(len(calls) - len(waiting))
+        assert {alerted_call(message) for message in heard.messages}.isdisjoint(waiting)
+        async with member(2):
+            messages = await heard.count(len(calls))
+    assert sorted(map(alerted_call, messages)) == sorted(calls)
+    assert len({decode(message.payload).id for message in messages}) == len(calls)

@@ -13,6 +13,7 @@ from streamer_client.alerts.session import Session
 from streamer_client.alerts.state import MEMORY, State
 from streamer_client.broker import Broker
 from streamer_client.errors import OptionError
+from streamer_client.share import Share
 
 
 @pytest_asyncio.fixture
@@ -22,11 +23,12 @@ async def disk() -> AsyncIterator[Disk]:
     opened.close()
 
 
-def session(broker: Any, tenant: str = "default") -> Session:
+def session(broker: Any, tenant: str = "default", share: str = "") -> Session:
     return Session(
         Broker(broker.url if broker else "mqtt://127.0.0.1:1"),
         tenant=tenant,
         base="emotion",
+        share=Share.parse(share),
     )
 
 
@@ -113,3 +115,19 @@ async def test_a_way_back_is_looked_for_until_there_is_one(mosquitto: Any) -> No
     await asyncio.to_thread(mosquitto.start)
     await (await back).close()
     assert (await told.get())[0] == "connected"
+
+
+async def test_a_state_is_of_one_share_for_good(disk: Disk) -> None:
+    await session(None, share="2/3").keep("a", disk)
+    await session(None, share="2/3").keep("a", disk)
+    for other in ("", "1/3", "2/4"):
+        with pytest.raises(OptionError, match="of share 2/3"):
+            await session(None, share=other).keep("a", disk)
+
+
+async def test_a_state_of_before_there_were_shares_is_that_of_all_calls(disk: Disk) -> None:
+    await disk(lambda state: state.put("name", "a"))
+    with pytest.raises(OptionError, match="of share 1/1"):
+        await session(None, share="1/2").keep("a", disk)
+    await session(None).keep("a", disk)
+    assert await stored(disk, "share") == "1/1"

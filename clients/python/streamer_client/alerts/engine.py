@@ -29,6 +29,8 @@ SOURCE = "/alerts"
 REMEMBERED = 10000
 """Ids of alerts, and of events of one call, that are kept to tell what comes again."""
 _MOST_NODES = 1000
+_MOST_SOURCES = 8
+"""Servers of one call that are remembered."""
 WITHDRAWN = "withdrawn"
 """Why a call ended whose party objected."""
 Key = tuple[str, str]
@@ -89,15 +91,17 @@ class Engine:
         """Take note that a call's state was taken away; return whether its party has objected.
 
         No objection after its end, nor where its server has gone or begun anew since the call's last event: then it
-        died. In doubt it is one.
+        died. A call that went on at another server goes on when the first one comes back and clears what it had. In
+        doubt it is an objection.
         """
         call = self._calls.get(key)
         if call is not None:
             if call.memory.over:
                 return False
-            node = self.nodes.get(call.memory.source)
-            if node is not None and (node.offline or node.time > call.memory.last_time):
-                call.memory.over = True
+            died = self._died(call.memory.sources)
+            if died:
+                del call.memory.sources[died]
+                call.memory.over = not call.memory.sources
                 self._touched[key] = None
                 return False
         self._forget(key)
@@ -146,9 +150,23 @@ class Engine:
         self._calls[key] = call
         self._touched[key] = None
         call.memory.last_s = now_s
-        call.memory.source = event.source
-        call.memory.last_time = max(call.memory.last_time, event.time)
+        sources = call.memory.sources
+        sources[event.source] = max(sources.get(event.source, ""), event.time)
+        if len(sources) > _MOST_SOURCES:
+            del sources[min(sources, key=lambda source: sources[source])]
         return call
+
+    def _died(self, sources: dict[str, str]) -> str:
+        """Return which of a call's servers has died, and so cleared the call's state; empty where none has.
+
+        One that is gone can clear nothing, so where there are several only one that is back has; a single one may be
+        cleared up after by whoever does that.
+        """
+        for source, last_time in sources.items():
+            node = self.nodes.get(source)
+            if node is not None and (node.time > last_time if not node.offline else len(sources) == 1):
+                return source
+        return ""
 
     def _end(self, event: EndedEvent, now_s: float) -> list[AlertEvent]:
         key = (event.data.call.tenant, event.data.call.id)

@@ -70,10 +70,9 @@ class CallMemory(msgspec.Struct):
     """When its last event came, on the clock that the engine is told."""
     over: bool = False
     """Ended; kept for a while so that events which come again are known."""
-    source: str = ""
-    """Who sent its last event: its server."""
-    last_time: str = ""
-    """The latest time of its events, RFC 3339 in UTC, so that it sorts as text."""
+    sources: dict[str, str] = {}
+    """Servers that have carried it and not cleared its state yet (several, where it went on at another one), and the
+    latest time of the events of each: RFC 3339 in UTC, so that it sorts as text."""
     last_n: dict[str, int] = {}
     """By role: number of the last utterance. One that is not above it, with a new id, is of a clock begun anew."""
     analysed: list[str] = []

@@ -12,6 +12,7 @@ import aiomqtt
 from streamer_client.alerts.memory import Cleared
 from streamer_client.belonging import belongs
 from streamer_client.events import Event, EventError, StatusEvent, UnknownEvent, decode
+from streamer_client.share import ALL, Share
 
 log = logging.getLogger(__name__)
 
@@ -25,17 +26,22 @@ class Reader:
         Whose calls; ``+`` = all.
     base : str
         First levels of every topic, as configured in the server.
+    share : Share
+        Which of their calls.
     """
 
-    def __init__(self, tenant: str, base: str = "emotion") -> None:
+    def __init__(self, tenant: str, base: str = "emotion", share: Share = ALL) -> None:
         self.skipped = 0
         """Messages that were no event or should not have come; 1, 10, 100 ... are logged."""
         self._tenant = tenant
         self._base = base
+        self._share = share
 
     def read(self, message: aiomqtt.Message) -> Event | Cleared | None:
         """Return the event in a message, or that a call's state was taken away; None where there is none for us."""
         topic, payload = message.topic.value, message.payload
+        if not self._share.may_have(topic, self._base):
+            return None
         if not isinstance(payload, bytes) or not payload:
             return self._cleared(topic)
         if message.retain and not topic.endswith(("/state", "/status")):
@@ -53,6 +59,8 @@ class Reader:
         """Return an event that is on its own topic and of our tenant."""
         if not belongs(topic, event, self._base):
             self._skip(f"an event on {topic}, which is not the topic of its type, tenant and call")
+            return None
+        if not self._share.takes(event):
             return None
         # A subscription of an earlier run may still have put something into the session.
         return event if isinstance(event, StatusEvent) or self._tenant in {"+", event.data.call.tenant} else None

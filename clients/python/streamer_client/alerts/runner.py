@@ -32,6 +32,7 @@ from streamer_client.alerts.session import Session
 from streamer_client.alerts.state import MEMORY, State
 from streamer_client.broker import DEFAULT_URL, Broker
 from streamer_client.events import AlertEvent
+from streamer_client.share import Share
 from streamer_client.subscribe import Status
 
 log = logging.getLogger(__name__)
@@ -47,6 +48,7 @@ async def run_alerts(
     broker: Broker | None = None,
     tenant: str = "default",
     base: str = "emotion",
+    share: str = "",
     state: str | Path = MEMORY,
     name: str = "",
     outputs: Sequence[Output] = (),
@@ -65,6 +67,9 @@ async def run_alerts(
         Whose calls; ``+`` = all. An alert goes to the tenant of its call.
     base : str
         First levels of every topic, as configured in the server.
+    share : str
+        Only the calls of one member of a group, such as ``2/3``: see :mod:`streamer_client.share`. A state keeps the
+        share with which it was begun.
     state : str or Path
         File in which the service remembers what it has heard and what it still has to deliver. Without one it keeps
         all that in memory, and forgets it at its end.
@@ -87,11 +92,12 @@ async def run_alerts(
     StateError
         The state cannot be used.
     OptionError
-        A tenant, base or name that cannot be right.
+        A tenant, base, share or name that cannot be right, or a state of another share.
     """
+    mine = Share.parse(share)
     broker = broker or Broker(DEFAULT_URL)
     rules = tuple(rules)
-    session = Session(broker, tenant=tenant, base=base, on_status=on_status)
+    session = Session(broker, tenant=tenant, base=base, share=mine, on_status=on_status)
     disk = Disk(State(state))
     try:
         if str(state) != MEMORY:
@@ -107,7 +113,7 @@ async def run_alerts(
             for output in outputs
         }
         link = await session.connect()
-        service = _Service(session, base, Reader(tenant, base), journal, disk, couriers, listened)
+        service = _Service(session, base, Reader(tenant, base, mine), journal, disk, couriers, listened)
         await _together(
             service.serve(link),
             _tidy(journal, disk, keep_days * _DAY_S),

@@ -17,6 +17,7 @@ from streamer_client.alerts.fence import Fence
 from streamer_client.alerts.link import ForbiddenError, Link
 from streamer_client.broker import Broker, backoff
 from streamer_client.errors import BrokerError, OptionError
+from streamer_client.share import ALL, Share
 from streamer_client.subscribe import Status, topics
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,8 @@ class Session:
     broker : Broker
     tenant, base : str
         As in :func:`streamer_client.subscribe.topics`.
+    share : Share
+        Which calls; one state is of one share for good.
     on_status : callable, optional
         Told when the connection is there, and when it is not.
 
@@ -47,6 +50,7 @@ class Session:
         *,
         tenant: str,
         base: str,
+        share: Share = ALL,
         on_status: StatusCallback | None = None,
     ) -> None:
         # An objection is a state that is taken away; a node's status tells it from a server that died.
@@ -55,6 +59,7 @@ class Session:
         """None where the broker keeps nothing for us."""
         self._broker = broker
         self._base = base
+        self._share = share
         self._filters = topics(kinds, tenant=tenant, base=base)
         # Its own alerts as well: how it finds out which of them the broker has taken.
         self._kept_filters = [*self._filters, *topics(("alert",), tenant=tenant, base=base)]
@@ -77,8 +82,9 @@ class Session:
         Raises
         ------
         OptionError
-            A name that cannot be right.
+            A name that cannot be right, or a state of another share.
         """
+        await self._hold_to_share(disk)
         if len(name) > _LONGEST_NAME or not all(one.isascii() and (one.isalnum() or one in "-_") for one in name):
             raise OptionError(f"got name {name!r}; use letters, digits, - and _, up to {_LONGEST_NAME}")
         before = await disk(lambda state: state.get("name"))
@@ -95,6 +101,18 @@ class Session:
             log.warning("the name was %s and is %s now: what came under the old one is not fetched", before, name)
         await disk(lambda state: state.put("name", name))
         self._disk = disk
+
+    async def _hold_to_share(self, disk: Disk) -> None:
+        """Refuse a state of another share: messages of calls that are ours now were passed over and acknowledged."""
+        asked, before = str(self._share), await disk(lambda state: state.get("share"))
+        if before is None and await disk(lambda state: state.get("name")) is not None:
+            before = str(ALL)  # of a version that knew no shares
+        if before not in {None, asked}:
+            raise OptionError(
+                f"got share={asked} with a state of share {before}; to change how many share the calls, start the new "
+                "ones with a state and a name of their own beside the old ones (docs/scaling.md)"
+            )
+        await disk(lambda state: state.put("share", asked))
 
     async def connect(self) -> Link:
         """Return a connection.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from pathlib import Path
 from typing import Annotated
@@ -23,6 +22,7 @@ from streamer_client.commands.options import (
     Version,
 )
 from streamer_client.events import AlertEvent, CallRef
+from streamer_client.running import run
 
 
 def acknowledge_command(
@@ -66,7 +66,7 @@ def acknowledge_command(
         )
     meant: AlertEvent | str = alert if call else find_alert(state, alert)
     broker = Broker(mqtt, version, username, password_file, ca_file, cert_file, key_file)
-    said = asyncio.run(
+    said = run(
         acknowledge(broker, meant, by=by, note=note, call=CallRef(id=call, tenant=tenant) if call else None, base=base)
     )
     # Not "is acknowledged": with --call nobody has looked whether there is such an alert.

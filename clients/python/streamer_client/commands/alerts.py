@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -26,12 +27,14 @@ from streamer_client.commands.options import (
     KeyFile,
     Mqtt,
     PasswordFile,
+    Share,
     Tenant,
     Username,
     Version,
 )
 from streamer_client.errors import OptionError
 from streamer_client.pretty import style_event
+from streamer_client.running import on_signals, run
 from streamer_client.watch import on_status
 
 
@@ -74,6 +77,7 @@ def alerts_command(
     ] = "",
     mqtt: Mqtt = DEFAULT_URL,
     tenant: Tenant = "default",
+    share: Share = "",
     base: Base = "emotion",
     version: Version = "5",
     username: Username = "",
@@ -91,6 +95,7 @@ def alerts_command(
       alerts --rules rules.toml --test-outputs
       alerts --rules rules.toml --explain call.jsonl
       alerts --rules rules.toml --state /var/lib/alerts.sqlite --mqtt mqtt://broker.example
+      alerts --share 2/3 --name second --state second.sqlite
       alerts --tenant + --mqtt mqtts://broker.example --username alerts --password-file secret.txt
     """  # noqa: D301 - \b keeps the examples' lines apart
     loaded = load_rules(rules) if rules is not None else default_rules()
@@ -113,21 +118,37 @@ def alerts_command(
         return
     broker = Broker(mqtt, version, username, password_file, ca_file, cert_file, key_file)
     whose = "every tenant" if tenant == "+" else f"tenant {tenant}"
+    if share:
+        whose += f" (share {share})"
     typer.echo(f"following {whose} at {broker.address}, state {state}; Ctrl-C ends it", err=True)
-    asyncio.run(
-        run_alerts(
-            loaded,
-            broker=broker,
-            tenant=tenant,
-            base=base,
-            state=state,
-            name=name,
-            outputs=outputs,
-            keep_days=keep_days,
-            on_alert=lambda alert: console.print(style_event(alert), soft_wrap=True),
-            on_status=on_status(lambda line: typer.echo(line, err=True)),
+    run(
+        _until_told(
+            run_alerts(
+                loaded,
+                broker=broker,
+                tenant=tenant,
+                base=base,
+                share=share,
+                state=state,
+                name=name,
+                outputs=outputs,
+                keep_days=keep_days,
+                on_alert=lambda alert: console.print(style_event(alert), soft_wrap=True),
+                on_status=on_status(lambda line: typer.echo(line, err=True)),
+            )
         )
     )
+
+
+async def _until_told(work: Coroutine[Any, Any, None]) -> None:
+    """Work until SIGTERM; as process 1 of a container nothing is ended by it that does not listen to it."""
+    told = asyncio.Event()
+    on_signals(told.set, (signal.SIGTERM,))
+    working, waiting = asyncio.create_task(work, name="alerts"), asyncio.create_task(told.wait(), name="until told")
+    await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if working.done():
+        working.result()
 
 
 def _warning(rule: Rule) -> str | None:
@@ -165,5 +186,5 @@ def _try_outputs(outputs: Sequence[Place]) -> None:
             typer.echo(outcome.line)
         return all(not outcome.error for outcome in outcomes)
 
-    if not asyncio.run(try_all()):
+    if not run(try_all()):
         raise typer.Exit(1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +21,7 @@ from streamer_client.commands.options import (
     Version,
 )
 from streamer_client.errors import OptionError
+from streamer_client.running import on_signals, run
 
 _DAY_S = 86_400.0
 _HOUR_S = 3600.0
@@ -98,7 +98,6 @@ def dashboard_command(
     tokens = read_tokens(token_file) if token_file is not None else one_token(said) if said else None
 
     async def serve() -> None:
-        loop = asyncio.get_running_loop()
         stop = asyncio.Event()
         async with dashboard(
             served=Served(host, port, tls_cert, tls_key, behind_proxy),
@@ -110,8 +109,7 @@ def dashboard_command(
             keep=Keep(age_s=keep_days * _DAY_S, calls=keep_calls),
             session_s=session_hours * _HOUR_S,
         ) as running:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.add_signal_handler(number, stop.set)
+            on_signals(stop.set)
             typer.echo(f"dashboard at {running.link}   (events from {Broker(mqtt).address}; Ctrl-C ends it)")
             stopped = asyncio.create_task(stop.wait(), name="stop")
             failed = asyncio.create_task(running.wait(), name="dashboard failed")
@@ -125,4 +123,4 @@ def dashboard_command(
 
     if not tenant:
         raise OptionError("got an empty --tenant; give a name, or + for all")
-    asyncio.run(serve())
+    run(serve())

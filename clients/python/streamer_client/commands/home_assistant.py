@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated
 
 import typer
@@ -21,6 +20,7 @@ from streamer_client.commands.options import (
 )
 from streamer_client.home_assistant.bridge import remove, run_bridge
 from streamer_client.home_assistant.discovery import Places
+from streamer_client.running import run
 from streamer_client.watch import on_status
 
 
@@ -55,11 +55,11 @@ def home_assistant_command(
     broker = Broker(mqtt, version, username, password_file, ca_file, cert_file, key_file)
     places = Places(base=base, tenant=tenant, prefix=prefix)
     if remove_all:
-        removed = asyncio.run(remove(broker, places))
+        removed = run(remove(broker, places))
         devices = f"{len(removed)} device{'s' * (len(removed) != 1)}"
         typer.echo(f"removed {devices}" if removed else "there was nothing to remove", err=True)
         return
-    asyncio.run(
+    run(
         run_bridge(
             broker,
             places,

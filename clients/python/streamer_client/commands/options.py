@@ -12,6 +12,10 @@ Mqtt = Annotated[
     str, typer.Option("--mqtt", metavar="URL", envvar="STREAMER_MQTT_URL", help="Broker: mqtt://host or mqtts://host.")
 ]
 Tenant = Annotated[str, typer.Option("--tenant", metavar="NAME", help="Whose calls; + for all.")]
+Share = Annotated[
+    str,
+    typer.Option("--share", metavar="K/N", help="Only the calls of member K of N that share them; all if not given."),
+]
 Base = Annotated[
     str, typer.Option("--base", metavar="TOPIC", envvar="STREAMER_MQTT_BASE", help="First level of every topic.")
 ]

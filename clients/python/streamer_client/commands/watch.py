@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from typing import Annotated
 
@@ -18,11 +17,13 @@ from streamer_client.commands.options import (
     KeyFile,
     Mqtt,
     PasswordFile,
+    Share,
     Tenant,
     Username,
     Version,
     listed,
 )
+from streamer_client.running import run
 from streamer_client.subscribe import Status, subscribe
 from streamer_client.watch import KINDS, on_status, watch_json, watch_lines, watch_table
 
@@ -37,6 +38,7 @@ def watch_command(
     call: Annotated[str, typer.Option("--call", metavar="ID", help="One call only.")] = "+",
     role: Annotated[str, typer.Option("--role", metavar="NAME", help="One role only.")] = "+",
     tenant: Tenant = "default",
+    share: Share = "",
     base: Base = "emotion",
     version: Version = "5",
     username: Username = "",
@@ -55,6 +57,7 @@ def watch_command(
       watch --mqtt mqtts://broker.example --username reader --password-file secret.txt
       watch --json --kinds utterance | jq .data.emotion.top
       watch --call CA1
+      watch --json --share 1/2
     """  # noqa: D301 - \b keeps the examples' lines apart
     console = Console()
     board = Board(max(5, console.height - 12))
@@ -75,6 +78,7 @@ def watch_command(
             base=base,
             call=call,
             role=role,
+            share=share,
             version=version,
             username=username,
             password_file=password_file,
@@ -91,4 +95,4 @@ def watch_command(
             else:
                 await watch_lines(events, console)
 
-    asyncio.run(follow())
+    run(follow())

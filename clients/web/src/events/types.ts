@@ -8,8 +8,11 @@ export type EmotionName = "neutral" | "happy" | "sad" | "angry" | "fear" | "disg
 export interface CallRef {
   /** The platform's id, made safe for topics; a pseudonym where it looked like a telephone number. */
   readonly id: string;
+  /** Whose call it is: that of the key which let it in. */
   readonly tenant: string;
+  /** How the platform speaks: the name of its path, or `recording`. */
   readonly dialect: string;
+  /** What the platform said of the call, as far as the configuration allows it by name. */
   readonly labels: Readonly<Record<string, string>>;
 }
 
@@ -17,6 +20,7 @@ export interface CallRef {
 export interface Speaker {
   /** `customer`, `agent` or `unknown`. */
   readonly role: Role;
+  /** Which channel of the call, from 0. */
   readonly channel: number;
 }
 
@@ -24,7 +28,9 @@ export interface Speaker {
 export interface Utterance {
   /** Counts from 1 per role of a call. */
   readonly n: number;
+  /** Where it begins, pre-roll included. */
   readonly start_ms: number;
+  /** Where the last speech ends; the hangover is not part of it. */
   readonly end_ms: number;
   /** Time inside the utterance that the VAD called speech. */
   readonly speech_ms: number;
@@ -34,6 +40,7 @@ export interface Utterance {
 
 /** The verdict. Scores are calibrated probabilities that sum to 1 within rounding. */
 export interface Emotion {
+  /** The likeliest emotion; no verdict where `uncertain` is true. */
   readonly top: EmotionName;
   /** The score of `top`, 0 to 1. */
   readonly confidence: number;
@@ -55,15 +62,21 @@ export interface Quality {
 
 /** Which model spoke. */
 export interface ModelRef {
+  /** As in the store and in `emotion.model`. */
   readonly name: string;
+  /** Verdicts of two versions are not comparable number by number. */
   readonly version: string;
+  /** Checksum of the network's file, as its card has it. */
   readonly sha256: string;
 }
 
 /** What the verdict took after the last spoken sample, in ms by stage. */
 export interface Latency {
+  /** The silence that had to pass before the utterance was over: `speech.hangover_ms`. */
   readonly hangover_ms: number;
+  /** Waiting for the model. */
   readonly queue_ms: number;
+  /** The model's run. */
   readonly compute_ms: number;
 }
 
@@ -118,7 +131,9 @@ export interface PartialEvent {
 export interface StateData {
   readonly call: CallRef;
   readonly status: "live";
+  /** Who is on the call, by channel. */
   readonly roles: readonly Role[];
+  /** Whose emotion is named. */
   readonly analysed: readonly Role[];
   /** Whether the person has been told (AI Act art. 50(3)). */
   readonly notice: boolean;
@@ -142,18 +157,24 @@ export interface StateEvent {
   readonly data: StateData;
 }
 
-/** What one party did in the call. Names no emotion; lawful for every role. */
+/** What one party did in the call; it names no emotion of a role that is not analysed. */
 export interface SpeakerSummary {
   readonly role: Role;
+  /** Which channel of the call, from 0. */
   readonly channel: number;
+  /** Whether this party's emotion was named. */
   readonly analysed: boolean;
+  /** How many times this party spoke, from pause to pause. */
   readonly utterances: number;
+  /** Time in which this party spoke. */
   readonly talk_ms: number;
+  /** The rest of the call. */
   readonly silence_ms: number;
   /** Mean level of the speech, dB relative to full scale; null where nobody spoke. */
   readonly loudness_dbfs: number | null;
   /** Rough speech rate: syllable nuclei per second of speech; null under 1 s of speech. */
   readonly syllables_per_s: number | null;
+  /** Media time of this party that never arrived. */
   readonly lost_ms: number;
   /** Certain verdicts by emotion; empty for a role that is not analysed. */
   readonly emotions: Readonly<Partial<Record<EmotionName, number>>>;
@@ -162,6 +183,7 @@ export interface SpeakerSummary {
 /** Payload of the summary of a call. */
 export interface EndedData {
   readonly call: CallRef;
+  /** How long the call was, on its media clock. */
   readonly duration_ms: number;
   /** Utterance events of the call, all roles. */
   readonly utterances: number;
@@ -191,8 +213,10 @@ export interface EndedEvent {
 /** Payload of a compliance alert. */
 export interface AlertData {
   readonly call: CallRef;
+  /** Name of the rule that fired. */
   readonly rule: string;
   readonly severity: "info" | "warning" | "critical";
+  /** Whose utterances it rests on. */
   readonly role: Role;
   /** One sentence a supervisor can act on. */
   readonly message: string;
@@ -245,6 +269,7 @@ export interface AcknowledgementEvent {
 
 /** Payload of a node's retained status. */
 export interface StatusData {
+  /** Name of the server: `node` of its configuration. */
   readonly node: string;
   readonly status: "online" | "draining" | "offline";
   readonly version: string;
