@@ -44,6 +44,13 @@ def allowed() -> tuple[float, float]:
     return soft, hard
 
 
+def raise_to_the_most() -> None:
+    """Raise the soft limit of this process as far as it may."""
+    if LIMITED:
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def provide(settings: Settings) -> None:
     """Raise the soft limit of this process to what is needed, as far as it may; say so where that is not enough."""
     wanted = needed(settings)

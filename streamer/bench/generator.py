@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import gc
 import random
-import resource
 import select
 import socket
 import sys
@@ -30,6 +29,7 @@ from streamer.bench.outcome import Outcome, judge
 from streamer.bench.plan import Plan, schedule
 from streamer.bench.speech import demo_call, talk
 from streamer.bench.tape import Tape
+from streamer.descriptors import raise_to_the_most
 
 _LOOK_S: Final = 0.001
 """At most between two looks at what servers and broker say, however much is due."""
@@ -282,8 +282,7 @@ def _upgrade(plan: Plan) -> bytes:
 
 def main() -> None:
     """Do what standard input says."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a socket for each call
+    raise_to_the_most()  # a socket for each call
     gc.disable()  # nothing here makes rings that matter, and a collection is a pause
     plan = msgspec.json.decode(sys.stdin.buffer.readline(), type=Plan)
 

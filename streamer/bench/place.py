@@ -29,11 +29,12 @@ class Place:
     @property
     def is_apart(self) -> bool:
         """Whether they disturb each other less than they could."""
-        return not self.server & self.load
+        return bool(self.server) and not self.server & self.load
 
     def settle(self, pid: int) -> None:
         """Give a server its cores."""
-        os.sched_setaffinity(pid, self.server)
+        if self.server:
+            os.sched_setaffinity(pid, self.server)
 
 
 @contextmanager
@@ -48,7 +49,11 @@ def place(workers: int = 1) -> Iterator[Place]:
     workers
         Cores that the server can use.
     """
-    ours = sorted(os.sched_getaffinity(0))
+    if hasattr(os, "sched_getaffinity"):
+        ours = sorted(os.sched_getaffinity(0))
+    else:  # neither macOS nor Windows lets a program say where it runs
+        yield Place(frozenset(), frozenset(), is_preferred=False)
+        return
     before = os.getpriority(os.PRIO_PROCESS, 0)
     try:
         os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)

@@ -26,6 +26,8 @@ from streamer.errors import StreamerError
 
 LOOPBACK: Final = "127.0.0.1"
 _UP_WITHIN_S: Final = 90.0
+_KILL: Final = getattr(signal, "SIGKILL", signal.SIGTERM)
+"""On Windows, where the other ends a program at once, there is but that."""
 _DOWN_WITHIN_S: Final = 5.0
 _LOOK_S: Final = 0.05
 STREAMER: Final = (sys.executable, "-P", "-c", "from streamer.cli import main; main()")
@@ -195,7 +197,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             process.wait(_DOWN_WITHIN_S)
     for pid in pids:
         with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+            os.kill(pid, _KILL)
     process.wait()
 
 

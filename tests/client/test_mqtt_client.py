@@ -28,3 +28,13 @@ async def test_what_comes_in_time_is_returned_and_what_does_not_is_an_error() ->
     answer = asyncio.get_running_loop().create_future()
     answer.set_result("it is there")
     assert await client._wait_for(answer, timeout=float("inf")) == "it is there"
+
+
+async def test_an_answer_that_nobody_waits_for_any_more_is_no_defect(caplog: pytest.LogCaptureFixture) -> None:
+    client = MqttClient("127.0.0.1")
+    answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+    client._pending_subscribes[1] = answer
+    client._on_subscribe(None, None, 1, ["granted"])
+    assert answer.result() == ["granted"]
+    client._on_subscribe(None, None, 1, ["granted"])
+    assert caplog.records == []

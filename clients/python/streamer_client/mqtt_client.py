@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import aiomqtt
 
@@ -41,6 +41,14 @@ class MqttClient(aiomqtt.Client):
         for message in messages:
             if message.qos:
                 self._client.ack(message.mid, message.qos)
+
+    def _on_subscribe(self, client: Any, userdata: Any, mid: int, *rest: Any) -> None:  # noqa: ANN401 - as aiomqtt's
+        """Take the broker's answer to a subscription; one that nobody waits for any more is no defect.
+
+        Whoever is told to end at that moment has given up waiting. aiomqtt would log a traceback for it.
+        """
+        if mid in self._pending_subscribes:
+            super()._on_subscribe(client, userdata, mid, *rest)
 
     async def _wait_for(self, fut: Awaitable[T], timeout: float | None) -> T:  # noqa: ASYNC109 - as in aiomqtt
         limit_s = self.timeout if timeout is None else timeout
