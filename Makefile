@@ -45,7 +45,7 @@ site: | $(filter .uv/bin/uv,$(UV))  ## build the manual as a site into build/sit
 	@UV_PROJECT_ENVIRONMENT=$(CURDIR)/.docs $(UV) sync --locked --quiet --only-group docs --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')"
 	@.docs/bin/python -m tools.manual $(ARGS)
 
-bench: .venv/.installed  ## measure calls per core, peers and feature code; about 40 minutes, ARGS=--quick some minutes
+bench: .venv/.installed  ## measure calls per core, peers and feature code: long; ARGS=--quick is a taste of it
 	UV_PROJECT_ENVIRONMENT=$(CURDIR)/.bench $(UV) sync --locked --quiet --no-dev --group bench \
 		--python "$$(.venv/bin/python -c 'import sys; print(sys.executable)')"
 	.bench/bin/python -m benchmarks.calls_per_core $(ARGS)

@@ -45,7 +45,8 @@ from streamer.bus.cloudevents import event_id, rfc3339
 from streamer.config import Settings
 from streamer.emotion.batcher import Judged
 from streamer.emotion.model import EmotionModel
-from streamer.leg import Heard, Leg, Numbers
+from streamer.heard import Heard, Numbers
+from streamer.leg import Leg
 from streamer.part import Arrivals, Part
 from streamer.speech.overlap import Overlap
 from streamer.wire.events import (

@@ -30,7 +30,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 
 import msgspec
 import structlog
@@ -42,7 +42,8 @@ from streamer.call import Call, Identity
 from streamer.config import Settings
 from streamer.emotion.batcher import Batcher, Judged
 from streamer.emotion.model import EmotionModel, ModelError
-from streamer.leg import Heard, Leg
+from streamer.heard import Heard
+from streamer.leg import Leg
 from streamer.limits import Admission, Slot
 from streamer.load.shedding import Shedding
 from streamer.metrics import Metrics
@@ -167,7 +168,7 @@ class Conversation:
         """Whether more audio may be taken without waiting: nothing of the call is far behind."""
         self._concluded = asyncio.Event()
         """Set whenever one is."""
-        self._tells: dict[Part, Tell | None] = {}
+        self._tells: dict[Part, Tell] = {}
         """Who is told what is heard on which stream."""
         self.broken = False
         """Work on its audio has failed: its streams must end."""
@@ -221,7 +222,7 @@ class Conversation:
         self._told = depends_on
         await self._its.bus.state(call.state(self._its.wall_s()), self.session_id)
 
-    def tell_of(self, part: Part, tell: Tell | None) -> None:
+    def tell_of(self, part: Part, tell: Tell) -> None:
         """Tell somebody what is heard on a stream, until it leaves."""
         self._tells[part] = tell
 
@@ -244,10 +245,9 @@ class Conversation:
             return None
         leg = part.legs[audio.channel]
         if not (part.is_plain and leg.follow(audio)):
-            for heard in self.call.take(audio, now_s, part):
-                if isinstance(heard, Fault):
-                    return heard
-                self._submit(heard, self._tells.get(part))
+            fault = self._submit_all(self.call.take(audio, now_s, part))
+            if fault is not None:
+                return fault
         if leg.waiting >= MOST_WAITING:
             self.has_room = False
         self._its.rounds.add(self)
@@ -256,8 +256,7 @@ class Conversation:
     def worked(self, heard: list[Heard], work_s: float) -> None:
         """Take what a round has heard."""
         self.tally.worked(work_s, self._its.monotonic_s())
-        for one in heard:
-            self._submit(one, self._tell_of(one))
+        self._submit_all(heard)
         self._look_for_room()
 
     def broke(self) -> None:
@@ -273,12 +272,23 @@ class Conversation:
         leg = self.call.legs[heard.channel]
         return next((tell for part, tell in self._tells.items() if leg in part.legs), None)
 
-    def _submit(self, heard: Heard, tell: Tell | None) -> None:
-        """Have an utterance judged, whether or not there is room; whoever brings more is made to wait."""
-        if heard.cut is None and self._its.shedding.level:
-            self._its.metrics.shed.labels("partial").inc()
-            return
-        self._judge(heard, tell)
+    def _submit_all(self, everything_heard: Iterable[Heard | Fault]) -> Fault | None:
+        """Have utterances judged, whether or not there is room: whoever brings more is made to wait.
+
+        Returns
+        -------
+        Fault or None
+            What was among them; what was heard before it counts.
+        """
+        fault: Fault | None = None
+        for heard in everything_heard:
+            if isinstance(heard, Fault):
+                fault = fault or heard
+            elif heard.cut is None and self._its.shedding.level:
+                self._its.metrics.shed.labels("partial").inc()
+            else:
+                self._judge(heard, self._tell_of(heard))
+        return fault
 
     async def _until_room(self) -> None:
         """Wait, and so slow the peer down, while too many are unjudged."""
@@ -286,7 +296,7 @@ class Conversation:
             self._concluded.clear()
             await self._concluded.wait()
 
-    async def receive(self, event: WireEvent, part: Part, tell: Tell | None) -> Fault | None:
+    async def receive(self, event: WireEvent, part: Part) -> Fault | None:
         """Hand an event to the call and what it heard to the model; waits while too much of the call is behind.
 
         Returns
@@ -296,16 +306,14 @@ class Conversation:
         """
         if self.broken:
             return OUR_FAULT
-        self._tells[part] = tell
         for piece in _slices(event):
             began_s = self._its.monotonic_s()
             everything_heard = self.call.receive(piece, began_s, part)
             now_s = self._its.monotonic_s()
             self.tally.worked(now_s - began_s, now_s)
-            for heard in everything_heard:
-                if isinstance(heard, Fault):
-                    return heard
-                self._submit(heard, tell)
+            fault = self._submit_all(everything_heard)
+            if fault is not None:
+                return fault
             if isinstance(piece, Audio):  # an objection must not wait for what it takes back
                 await self._until_room()
             self._look_for_room()
@@ -321,7 +329,7 @@ class Conversation:
             await self._restore_other()
         return None
 
-    async def leave(self, part: Part, reason: str, tell: Tell | None) -> None:
+    async def leave(self, part: Part, reason: str) -> None:
         """End a stream; returns when all that was heard on it has been handed over.
 
         Whoever has left must call `outlast`, whatever happened: the call is over only then.
@@ -329,7 +337,7 @@ class Conversation:
         self._reason = reason
         handed_over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         try:
-            self._tells.pop(part, None)
+            tell = self._tells.pop(part, None)
             for heard in self.call.leave(part):
                 self._judge(heard, tell)
             self._judging.put_nowait(handed_over)

@@ -20,32 +20,29 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from streamer_client.events import Cut, Quality
+from streamer_client.events import Quality
 
 from streamer.audio import g711
-from streamer.audio.frames import FRAME, FRAME_MS, RATE_HZ, Frames, linear
+from streamer.audio.frames import FRAME, FRAME_MS, RATE_HZ, Frames
+from streamer.audio.lookback import Lookback, Lost
 from streamer.audio.resample import StreamingResampler
 from streamer.audio.timeline import Hole, Run, Timeline
 from streamer.config import ConfigError, SpeechSettings
 from streamer.emotion.model import EmotionModel
 from streamer.features import FrontEnd, RunningNormaliser
+from streamer.heard import Heard, Numbers
 from streamer.speech.activity import Activity
 from streamer.speech.segmenter import Closed, Opened, Segment, Segmenter
 from streamer.speech.vad import make_vad
 from streamer.wire.events import Audio, Encoding, Role
 
-__all__ = ["RATE_HZ", "Heard", "Leg", "Numbers", "prove", "warm_up"]
+__all__ = ["RATE_HZ", "Leg", "prove", "warm_up"]
 
 _FRAME_S = FRAME_MS / 1000
 _ROLLED_AT_ONCE = 64 * 80
-"""Samples of an open utterance that go to its features together: a call for each frame would cost ten times as much."""
-_MOST_LOST = 64
-"""Places of missing media that are remembered before those that no longer matter are looked for."""
-_SPARE = 4000
-"""Samples behind all that is needed that may lie there before they are forgotten."""
+"""Samples of an open utterance that go to its features together: fewer calls, the same rows."""
 
 
 def prove(speech: SpeechSettings) -> None:
@@ -77,37 +74,6 @@ def warm_up(model: EmotionModel) -> None:
     features = model.new_features()
     features.push(np.zeros(RATE_HZ, np.float32))
     model.judge(features.features(), model.new_normaliser())
-
-
-class Heard(msgspec.Struct, frozen=True, eq=False):
-    """An utterance, or the beginning of one that goes on, ready to be judged."""
-
-    role: Role
-    channel: int
-    n: int
-    """Counts from 1 per role of a call; an unfinished one has the number it will keep."""
-    start_ms: int
-    end_ms: int
-    speech_ms: int
-    cut: Cut | None
-    """None while the utterance goes on."""
-    features: NDArray[np.float32]
-    """float32[frames, features] as the model's front end gives them."""
-    caller: RunningNormaliser
-    """The statistics of who speaks on this channel in this call; the batcher's from now on."""
-    quality: Quality
-
-
-class Numbers:
-    """Counts the utterances of one role; legs that share a role share it, so that no two bear one number."""
-
-    def __init__(self) -> None:
-        self.last = 0
-
-    def next(self) -> int:
-        """Return the number of an utterance that has ended."""
-        self.last += 1
-        return self.last
 
 
 class _Open:
@@ -181,13 +147,11 @@ class Leg:
         """Codes that are not worked on yet; after `work`, less than a frame."""
         self._position = 0
         """Sample on the 8 kHz clock where the next frame begins."""
-        self._lookback = round(self._segmenter.lookback_s * RATE_HZ) + 2 * FRAME
-        self._heard = bytearray()
-        """Codes that an utterance may still reach back to, or its features have not got; those of who is analysed."""
-        self._heard_from = 0
-        """Where they begin on the 8 kHz clock."""
-        self._lost: list[tuple[int, int]] = []
-        """Where silence stands for what never came, from and to, on the 8 kHz clock."""
+        self._reach = round(self._segmenter.lookback_s * RATE_HZ) + 2 * FRAME
+        """How far an utterance that opens may reach back, in samples."""
+        self._kept = Lookback()
+        """What an utterance may still reach back to, or its features have not got; of who is analysed."""
+        self._lost = Lost()
         self._open: _Open | None = None
         self.missed_ms = 0.0
         """Media time for which no stream carried this leg, between one that broke off and the next."""
@@ -214,7 +178,7 @@ class Leg:
             return math.inf
         going, due_ms = self._open, self._segmenter.due_s * 1000
         if self._partial_every:
-            said = self._lookback if going is None else self._position - going.start
+            said = self._reach if going is None else self._position - going.start
             next_partial = self._partial_every if going is None else going.next_partial or self._partial_every
             due_ms = min(due_ms, (next_partial - said) * 1000 / RATE_HZ)
         return due_ms - len(self._taken) * 1000 / RATE_HZ
@@ -278,9 +242,7 @@ class Leg:
         """
         heard: list[Heard] = []
         if self._model is not None:
-            if not self._heard:
-                self._heard_from = self._position
-            self._heard += codes
+            self._kept.extend(codes, self._position)
         sound, hear, segment = measured.linear, self._vad.hear, self._segmenter.process
         for i in range(at, at + len(codes) // FRAME):
             energy = measured.energy[i]
@@ -292,14 +254,14 @@ class Leg:
                 heard += self._follow(found)
             if self._open is not None:
                 heard += self._roll(self._open)
-        if len(self._heard) > self._lookback + _SPARE:
+        if self._kept.is_long(self._reach):
             self._forget()
         return heard
 
     def _note(self, energy: float, clipped: int, is_speech: bool) -> None:
         """Put down what the present frame is like; of one that never came in full, nothing is known."""
         position = self._position
-        if self._lost and self._lost_between(position, position + FRAME):
+        if self._lost and self._lost.between(position, position + FRAME):
             self.activity.interrupt()
             self._end_of_speech()
             return
@@ -347,7 +309,7 @@ class Leg:
         heard += self._follow(self._segmenter.finish())
         self._segmenter.gap(0)
         self.activity.interrupt()
-        self._heard.clear()
+        self._kept.clear()
         return heard
 
     def start_analysis(self, model: EmotionModel) -> None:
@@ -362,7 +324,7 @@ class Leg:
         self._model = None
         self._caller = None
         self._open = None
-        self._heard.clear()
+        self._kept.clear()
         self._taken.clear()
 
     def _place(self, pieces: list[Run | Hole]) -> list[Heard]:
@@ -374,8 +336,7 @@ class Leg:
             codes = self._mulaw(piece)
             if piece.lost:
                 begin = self._position + len(self._taken)
-                self._lost.append((begin, begin + len(codes)))
-                if len(self._lost) >= _MOST_LOST:
+                if self._lost.note(begin, begin + len(codes)):
                     self._forget_lost()
             self._taken += codes
         return heard
@@ -404,7 +365,7 @@ class Leg:
         if behind > self._position:
             heard += self._follow(self._segmenter.gap((behind - self._position) / RATE_HZ))
             self._position = behind
-        self._heard.clear()
+        self._kept.clear()
         return heard
 
     def _pad(self) -> list[Heard]:
@@ -418,23 +379,16 @@ class Leg:
         if begin is not None and begin < self._position:
             self._spoken.append((begin * 1000 / RATE_HZ, self._position * 1000 / RATE_HZ))
 
-    def _lost_between(self, begin: int, end: int) -> int:
-        """Return how many samples between two places on the 8 kHz clock never came."""
-        return sum(max(0, min(end, until) - max(begin, since)) for since, until in self._lost)
-
     def _forget(self) -> None:
         """Let go of what no utterance reaches back to and every feature has got."""
-        needed = self._position - self._lookback
-        if self._open is not None:
-            needed = min(needed, self._open.rolled)
-        del self._heard[: needed - self._heard_from]
-        self._heard_from = needed
+        needed = self._position - self._reach
+        self._kept.forget(needed if self._open is None else min(needed, self._open.rolled))
         self._forget_lost()
 
     def _forget_lost(self) -> None:
         """Let go of what is known to be missing of audio that nobody will ask about."""
         reach = self._position if self._open is None else min(self._position, self._open.start)
-        self._lost = [(begin, end) for begin, end in self._lost if end > reach - self._lookback]
+        self._lost.forget(reach - self._reach)
 
     def _follow(self, events: Sequence[Segment]) -> list[Heard]:
         heard: list[Heard] = []
@@ -442,7 +396,7 @@ class Leg:
             if isinstance(event, Opened):
                 if self._model is not None:
                     # Where analysis has only just begun, there is nothing to reach back to.
-                    start = max(round(event.start_s * RATE_HZ), self._heard_from)
+                    start = max(round(event.start_s * RATE_HZ), self._kept.begin)
                     self._open = _Open(start, self._model.new_features())
             elif isinstance(event, Closed):
                 heard += self._end(event)
@@ -461,8 +415,7 @@ class Leg:
         else:
             partial_due = False
         if reached > going.rolled:
-            here = going.rolled - self._heard_from
-            going.features.push_int16(linear(self._heard[here : here + reached - going.rolled]))
+            going.features.push_int16(self._kept.linear(going.rolled, reached))
             going.rolled = reached
         return self._partial(going) if partial_due else []
 
@@ -520,7 +473,7 @@ class Leg:
         return Quality(
             snr_db=round(levels.snr_db, 1),
             clipped=round(levels.clipped, 4),
-            lost_ms=round(self._lost_between(spoken.start, self._position) * 1000 / RATE_HZ),
+            lost_ms=round(self._lost.between(spoken.start, self._position) * 1000 / RATE_HZ),
         )
 
 

@@ -27,7 +27,8 @@ from __future__ import annotations
 from typing import Final
 
 from streamer.audio.pace import RateCheck
-from streamer.leg import Heard, Leg
+from streamer.heard import Heard
+from streamer.leg import Leg
 from streamer.wire.events import Audio, Start
 
 JITTER_MS: Final = 500.0

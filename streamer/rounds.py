@@ -1,7 +1,7 @@
 """Works on the audio of all calls in rounds, 50 times a second, and on each call's only when that can have a result.
 
-Whatever is done to one message of twenty milliseconds costs several times what it costs as one of many: the interpreter
-and the processor's caches have to find their way into it anew. So messages are held as they come, a leg's frames are
+Whatever is done to one message of twenty milliseconds alone costs more than as one of many: the interpreter and the
+processor's caches have to find their way into it anew. So messages are held as they come, a leg's frames are
 worked on several at a time, and what can be done to the frames of all legs at once is (`streamer.audio.frames`). The
 frames, and so the verdicts, are the same (`streamer.leg`).
 
@@ -27,13 +27,14 @@ import structlog
 
 from streamer.audio.frames import FRAME, FRAME_MS, Frames
 from streamer.call import Call
-from streamer.leg import Heard, Leg
+from streamer.heard import Heard
+from streamer.leg import Leg
 
 ROUND_S: Final = FRAME_MS / 1000
 LATEST: Final = 5
 """Rounds for which a call may wait that nothing is expected of: 100 ms, a quarter of the usual hangover."""
-FRAMES_AT_ONCE: Final = 1024
-"""About 4 ms of work; whoever waits longer for the loop would be noticed."""
+FRAMES_AT_ONCE: Final = 512
+"""A few ms of work; whoever waited much longer for the loop would notice."""
 
 log = structlog.get_logger()
 

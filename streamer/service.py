@@ -34,8 +34,7 @@ def set_aside() -> None:
     is put off until garbage has come to a quarter of that (https://docs.python.org/3/library/gc.html#gc.freeze).
 
     And look for cycles less often. What a message brings is freed when it is done with, without the collector; by
-    default that would look through the youngest objects after 700 of them, which in a busy server is a hundred times a
-    second and finds nothing.
+    default that would look through the youngest objects after 700 of them, many times a second in a busy server.
     """
     gc.collect()
     gc.freeze()

@@ -21,7 +21,7 @@ from structlog.contextvars import bind_contextvars
 from streamer.auth import Pass
 from streamer.bus.topics import call_id, pseudonymise
 from streamer.call import Call, Identity
-from streamer.conversation import MOST_PARTS, OUR_FAULT, Conversation, Services, Tell
+from streamer.conversation import MOST_PARTS, OUR_FAULT, Conversation, Services
 from streamer.load.liveness import Liveness
 from streamer.load.pacing import TURN
 from streamer.load.refusals import DRAINING, FULL, OF_THE_NODE, why_refused
@@ -152,7 +152,6 @@ class Session:
         """The end has begun, from our side or the peer's."""
         self._conversation: Conversation | None = None
         self._part: Part | None = None
-        self._tell: Tell | None = None
         self._reason = "disconnected"
         self._stopped = False
         """The peer has said that it is done and waits for our `ended`."""
@@ -185,7 +184,7 @@ class Session:
                 # A way back to itself would keep the call's audio until the collector of cycles comes round.
                 if isinstance(self._peer, Overheard):
                     self._peer.show(None)
-                self._tell = self._conversation = self._part = None
+                self._conversation = self._part = None
 
     async def expire(self, reason: str, fault: Fault) -> None:
         """End the stream from our side: idle, draining. Does nothing to one that is at its end already.
@@ -341,8 +340,8 @@ class Session:
             identity = Identity(call=ref, session_id=self.session_id, source=f"/nodes/{its.settings.node}")
             conversation = Conversation(start, identity, slot, its)
             part = conversation.call.first
-        self._tell = self._hand_over if start.wants_events else None
-        conversation.tell_of(part, self._tell)
+        if start.wants_events:
+            conversation.tell_of(part, self._hand_over)
         self._conversation, self._part, self.call = conversation, part, conversation.call
         self._peer.settle()
         self.session_id = conversation.session_id
@@ -372,7 +371,7 @@ class Session:
             return False
         if self._liveness.is_sign(event, self._part.start):
             self.heard_s = self._its.monotonic_s()
-        fault = await self._conversation.receive(event, self._part, self._tell)
+        fault = await self._conversation.receive(event, self._part)
         if fault is not None:
             self._fail(fault)
         return fault is None
@@ -407,7 +406,7 @@ class Session:
         closing = (1011, OUR_FAULT.message)
         try:
             try:
-                await conversation.leave(part, self._reason, self._tell)
+                await conversation.leave(part, self._reason)
             finally:
                 if not part.start.is_part:
                     await conversation.outlast(part)

@@ -19,7 +19,7 @@ from streamer.call import Call, Identity
 from streamer.config import Settings, load
 from streamer.emotion.batcher import Judged
 from streamer.emotion.model import EmotionModel, Verdict
-from streamer.leg import Heard
+from streamer.heard import Heard
 from streamer.part import Part
 from streamer.wire.events import (
     Audio,

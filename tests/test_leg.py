@@ -18,7 +18,8 @@ from streamer.audio import g711
 from streamer.audio.frames import FRAME, Frames
 from streamer.config import ConfigError, SpeechSettings
 from streamer.emotion.model import EmotionModel
-from streamer.leg import RATE_HZ, Heard, Leg, Numbers, prove
+from streamer.heard import Heard, Numbers
+from streamer.leg import RATE_HZ, Leg, prove
 from streamer.wire.events import Audio, Encoding, Role
 
 SPEECH = SpeechSettings()
@@ -479,7 +480,7 @@ def test_what_was_taken_before_a_notice_is_not_judged(model, spoken, reference) 
         one = leg(None)
         assert one.receive(Audio(0, before)) == [] if works_at_once else one.take(Audio(0, before)) == []
         one.start_analysis(model)
-        assert one._heard == b"", "nothing said before is kept"
+        assert not one._kept, "nothing said before is kept"
         told.append(one.take(Audio(0, after)) + one.advance() + one.finish())
     assert same(*told)
     assert told[0]
@@ -494,10 +495,11 @@ def test_after_an_objection_nothing_of_what_was_taken_stays(model, spoken, refer
     one.take(Audio(0, codes[: middle - worked_ms * 8 - 77]))
     one.advance()
     one.take(Audio(0, codes[middle - worked_ms * 8 - 77 : middle]))
-    assert one._heard
+    assert one._kept
     assert one.waiting
     one.stop_analysis()
-    assert (one._heard, one._taken, one._open) == (b"", b"", None)
+    assert not one._kept
+    assert (one._taken, one._open) == (b"", None)
     assert one.advance() == []
     assert one.finish() == []
 
@@ -508,7 +510,8 @@ def test_frames_of_a_wider_batch_after_an_objection_yield_nothing(model, spoken)
     codes = one.frames()
     one.stop_analysis()
     assert one.work(codes, Frames(codes), 0) == []
-    assert (one._heard, one._open) == (b"", None)
+    assert not one._kept
+    assert one._open is None
 
 
 @pytest.mark.parametrize("analysed", [True, False])
@@ -526,5 +529,5 @@ def test_what_is_kept_of_a_long_silence_is_bounded(model) -> None:
     one = leg(model, Encoding.PCMU)
     for _ in range(5000):
         one.receive(Audio(0, bytes([0xFF]) * 160))
-        assert len(one._heard) < RATE_HZ
+        assert len(one._kept) < RATE_HZ
     assert one.position_ms == 100_000

@@ -311,7 +311,7 @@ async def test_a_defect_in_one_stream_is_1011_and_harms_no_other(
         assert json.loads(await sound.recv())["type"] == "ended"
 
 
-async def test_a_port_that_is_taken_is_one_clear_line(serving) -> None:
+async def test_a_port_that_is_taken_is_one_clear_line(serving, tmp_path: Path) -> None:
     async with serving() as server:
         for flag, port in (
             ("server__port", server.port),
@@ -319,7 +319,7 @@ async def test_a_port_that_is_taken_is_one_clear_line(serving) -> None:
             ("dialects__audiosocket__port", server.port),
         ):
             with pytest.raises(ServeError, match=f"127.0.0.1:{port}: Address already in use"):
-                async with serving(**{flag: port, "outbox__path": f"{flag}.sqlite"}):
+                async with serving(**{flag: port, "outbox__path": str(tmp_path / f"{flag}.sqlite")}):
                     pass
 
 

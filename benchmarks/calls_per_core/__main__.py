@@ -1,6 +1,6 @@
 """Calls per core, from the first figure to page and pictures; run as a program, by ``make bench``.
 
-    python -m benchmarks.calls_per_core                    everything; about forty minutes
+    python -m benchmarks.calls_per_core                    everything; the best part of an hour
     python -m benchmarks.calls_per_core --quick            a little of everything, nothing is written; some minutes
     python -m benchmarks.calls_per_core --read FILE        page and pictures anew, of an earlier run's figures
 

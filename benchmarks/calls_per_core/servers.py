@@ -75,7 +75,7 @@ def _modules() -> Iterator[str]:
 
 
 def named(names: str) -> list[Variant]:
-    """Return the servers of a list such as ``websockets-sink,streamer,before=/tmp/other/bin/streamer``.
+    """Return the servers of a list such as ``websockets-sink,streamer,before=../other/.venv/bin/streamer``.
 
     ``NAME=COMMAND`` is a `streamer` command of another installation, to compare two versions in one run.
 

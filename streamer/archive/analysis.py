@@ -29,7 +29,7 @@ from streamer.call import Call, Identity
 from streamer.config import Settings
 from streamer.emotion.batcher import Batcher, Judged
 from streamer.emotion.model import EmotionModel, ModelError
-from streamer.leg import Heard
+from streamer.heard import Heard
 from streamer.wire.events import Fault, Start
 from streamer.wire.native import Native
 

@@ -15,7 +15,7 @@ from streamer_client.events import UtteranceEvent
 
 from streamer.call import Call
 from streamer.emotion.batcher import Judged
-from streamer.leg import Heard
+from streamer.heard import Heard
 from streamer.metrics import AudioFault, Metrics, Stage
 
 COUNT_EVERY_S: Final = 10.0

@@ -21,7 +21,7 @@ from streamer.call import Identity
 from streamer.config import Settings
 from streamer.emotion.batcher import Judged
 from streamer.errors import StreamerError
-from streamer.leg import Heard
+from streamer.heard import Heard
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider

@@ -148,7 +148,7 @@ class Squelch:
 
     def hear(self, linear: bytes, energy: float) -> bool:
         """Tell whether a frame is speech, from its samples as bytes and the sum of their squares."""
-        # Comparisons instead of min and max: this runs 50 times a second for each leg, and they cost a third.
+        # Comparisons instead of min and max: this runs 50 times a second for each leg, and calls cost more.
         level = self._level + _SMOOTHING * (energy - self._level)
         self._level = level
         loudest = self._loudest * _FALL

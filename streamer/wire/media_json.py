@@ -240,8 +240,7 @@ class MediaStream(Silent, ABC):
     def _next_audio(self, message: Envelope) -> Audio | None:
         """Return the audio of a message that is nothing but the next piece of it, as nearly all are.
 
-        What the long way would return, for a third of its price; None where there is anything to look at, and then
-        nothing is taken.
+        What the long way would return, for less; None where there is anything to look at, and then nothing is taken.
         """
         media = message.media
         if media is None or message.event != "media" or self._state is not _State.LIVE or self._cut:

@@ -31,7 +31,7 @@ OWNERS = load(
 
 
 def measured() -> Settings:
-    return node.measured(OWNERS, port=1, admin_port=2, mqtt="mqtt://127.0.0.1:3", folder="/tmp/x")  # noqa: S108
+    return node.measured(OWNERS, port=1, admin_port=2, mqtt="mqtt://127.0.0.1:3", folder="here")
 
 
 def test_how_calls_are_heard_is_as_it_was_set() -> None:
@@ -45,7 +45,7 @@ def test_how_calls_are_heard_is_as_it_was_set() -> None:
 def test_nothing_of_the_owners_is_reached() -> None:
     found = measured()
     assert (found.mqtt.url, found.mqtt.username) == ("mqtt://127.0.0.1:3", "")
-    assert found.outbox.path == "/tmp/x/outbox.sqlite"  # noqa: S108
+    assert found.outbox.path == "here/outbox.sqlite"
     assert found.privacy.audit_file == ""
     assert found.server.host == "127.0.0.1"
 
@@ -67,6 +67,6 @@ def test_it_serves_what_stands_in_the_file(monkeypatch: pytest.MonkeyPatch, tmp_
         served.extend([settings, anew()])
 
     monkeypatch.setattr(node, "serve_settings", serve)
-    monkeypatch.setattr("sys.argv", ["node", str(file), "1", "2", "mqtt://127.0.0.1:3", "/tmp/x"])  # noqa: S108
+    monkeypatch.setattr("sys.argv", ["node", str(file), "1", "2", "mqtt://127.0.0.1:3", "here"])
     node.main()
     assert served == [measured(), measured()]

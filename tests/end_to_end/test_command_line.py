@@ -110,10 +110,10 @@ class TestReplay:
 KINDS = "state,utterance,ended"
 
 
-def following(*arguments: str) -> subprocess.Popen[str]:
-    """Start a command that goes on until it is stopped."""
+def following(*arguments: str, folder: Path | None = None) -> subprocess.Popen[str]:
+    """Start a command that goes on until it is stopped, in the folder where it leaves its files, if any."""
     pipe = subprocess.PIPE
-    return subprocess.Popen([STREAMER, *arguments], env=environment(), stdout=pipe, stderr=pipe, text=True)
+    return subprocess.Popen([STREAMER, *arguments], env=environment(), cwd=folder, stdout=pipe, stderr=pipe, text=True)
 
 
 async def test_watch_prints_one_cloudevent_a_line(
@@ -159,11 +159,11 @@ def test_the_demo_prints_the_alert_of_the_angry_customer(demo: subprocess.Comple
     assert ("angry-customer" in demo.stdout) == THE_MODEL_KNOWS_ANGER
 
 
-async def test_the_alert_stands_on_the_bus_with_the_utterances_behind_it(
-    node: Node, broker: Broker, recording: Samples, reference: Outcome, call_id: str
+async def test_the_alert_stands_on_the_bus_with_the_utterances_behind_it(  # noqa: PLR0917 - fixtures
+    node: Node, broker: Broker, recording: Samples, reference: Outcome, call_id: str, tmp_path: Path
 ) -> None:
     angry = [said for said in reference.utterances if said["top"] == "angry" and not said["uncertain"]]
-    with following("alerts", "--mqtt", broker.url) as alerts:
+    with following("alerts", "--mqtt", broker.url, folder=tmp_path) as alerts:
         try:
             await asyncio.to_thread(broker.wait_logged, r"emotion/v1/default/calls/\+/\+/utterance")
             async with collect(broker, "emotion/v1/default/alerts/#") as heard, listening(broker, call_id) as bus:

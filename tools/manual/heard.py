@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from streamer.config import Settings
 from streamer.emotion.model import EmotionModel, Verdict, load, locate
-from streamer.leg import Heard, Leg
+from streamer.heard import Heard
+from streamer.leg import Leg
 from streamer.speech.vad import FRAME_MS
 from streamer.wire.events import Audio, Encoding, Role
 

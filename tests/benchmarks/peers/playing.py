@@ -24,7 +24,8 @@ from benchmarks.programs import free_port
 from streamer.audio.g711 import encode_mulaw
 from streamer.config import SpeechSettings
 from streamer.emotion.model import EmotionModel, Judgement
-from streamer.leg import Heard, Leg
+from streamer.heard import Heard
+from streamer.leg import Leg
 from streamer.wire.events import Audio, Encoding, Role
 from tests.conftest import Broker, collect
 
