@@ -191,7 +191,7 @@ class Leg:
     def take_speech(self) -> list[tuple[float, float]]:
         """Return when this party spoke since the last time this was asked: intervals on the media clock, in ms."""
         if self._spoken_from is not None:
-            self._end_of_speech()
+            self._end_of_speech(self._position)
             self._spoken_from = self._position
         spoken, self._spoken = self._spoken, []
         return spoken
@@ -241,39 +241,58 @@ class Leg:
             Which of those is the first of these.
         """
         heard: list[Heard] = []
+        if not codes:
+            return heard
         if self._model is not None:
             self._kept.extend(codes, self._position)
-        sound, hear, segment = measured.linear, self._vad.hear, self._segmenter.process
-        for i in range(at, at + len(codes) // FRAME):
-            energy = measured.energy[i]
-            is_speech = hear(sound[2 * FRAME * i : 2 * FRAME * (i + 1)], energy)
-            self._note(energy, measured.clipped[i], is_speech)
-            self._position += FRAME
-            found = segment(_FRAME_S, is_speech)
-            if found:
-                heard += self._follow(found)
+        until = at + len(codes) // FRAME
+        energies, clipped = measured.energy[at:until], measured.clipped[at:until]
+        spoken = self._vad.hear(measured.linear[2 * FRAME * at : 2 * FRAME * until], energies)
+        if self._is_more_of_the_same(spoken):
+            self._note(energies, clipped, spoken[0])
             if self._open is not None:
                 heard += self._roll(self._open)
+        else:
+            for i, is_speech in enumerate(spoken):
+                self._note(energies[i : i + 1], clipped[i : i + 1], is_speech)
+                found = self._segmenter.process(_FRAME_S, is_speech)
+                if found:
+                    heard += self._follow(found)
+                if self._open is not None:
+                    heard += self._roll(self._open)
         if self._kept.is_long(self._reach):
             self._forget()
         return heard
 
-    def _note(self, energy: float, clipped: int, is_speech: bool) -> None:
-        """Put down what the present frame is like; of one that never came in full, nothing is known."""
+    def _is_more_of_the_same(self, spoken: list[bool]) -> bool:
+        """Have the segmenter take frames at once where none of them changes anything, as it mostly is; else False."""
+        frames, is_speech = len(spoken), spoken[0]
+        if self._lost or spoken.count(is_speech) != frames:
+            return False
+        going = self._open
+        if going is not None and self._partial_every:
+            said = self._position + FRAME * frames - going.start
+            if said > (going.next_partial or self._partial_every):
+                return False
+        return self._segmenter.goes_on(frames, _FRAME_S, is_speech)
+
+    def _note(self, energies: list[float], clipped: list[int], is_speech: bool) -> None:
+        """Put down what the next frames are like; of one that never came in full, nothing is known."""
         position = self._position
-        if self._lost and self._lost.between(position, position + FRAME):
+        self._position += FRAME * len(energies)
+        if self._lost and self._lost.between(position, self._position):
             self.activity.interrupt()
-            self._end_of_speech()
+            self._end_of_speech(position)
             return
-        self.activity.process(energy, clipped, is_speech, position)
+        self.activity.extend(energies, clipped, is_speech, position)
         if not is_speech:
             if self._spoken_from is not None:
-                self._end_of_speech()
+                self._end_of_speech(position)
             return
         if self._spoken_from is None:
             self._spoken_from = position
         if self._open is not None:
-            self._open.speech_ms += FRAME_MS
+            self._open.speech_ms += FRAME_MS * len(energies)
 
     def advance(self) -> list[Heard]:
         """Work on all that is taken; return the utterances that it ends, and partial ones that are due."""
@@ -360,7 +379,7 @@ class Leg:
         self._taken += self._flushed()
         heard = self._pad()
         self.activity.interrupt()
-        self._end_of_speech()
+        self._end_of_speech(self._position)
         behind = round((hole.start + hole.length) * RATE_HZ / self._rate_hz)
         if behind > self._position:
             heard += self._follow(self._segmenter.gap((behind - self._position) / RATE_HZ))
@@ -373,11 +392,11 @@ class Leg:
         self._taken += _mulaw_silence(-len(self._taken) % FRAME)
         return self.advance()
 
-    def _end_of_speech(self) -> None:
-        """Put down speech up to where the present frame begins."""
+    def _end_of_speech(self, at: int) -> None:
+        """Put down speech up to a place on the 8 kHz clock."""
         begin, self._spoken_from = self._spoken_from, None
-        if begin is not None and begin < self._position:
-            self._spoken.append((begin * 1000 / RATE_HZ, self._position * 1000 / RATE_HZ))
+        if begin is not None and begin < at:
+            self._spoken.append((begin * 1000 / RATE_HZ, at * 1000 / RATE_HZ))
 
     def _forget(self) -> None:
         """Let go of what no utterance reaches back to and every feature has got."""

@@ -19,7 +19,7 @@ import math
 from array import array
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -106,9 +106,13 @@ class Activity:
         start
             Where it stands on the media clock, in samples of 8 kHz.
         """
-        self._starts.append(start)
-        self._energies.append(energy)
-        self._marks.append(2 * clipped + is_speech)
+        self.extend((energy,), (clipped,), is_speech, start)
+
+    def extend(self, energies: Sequence[float], clipped: Sequence[int], is_speech: bool, start: int) -> None:
+        """Take frames that follow one another and are alike; as `process` for each, ``start`` being the first one's."""
+        self._starts.extend(range(start, start + FRAME * len(energies), FRAME))
+        self._energies.extend(energies)
+        self._marks.extend([2 * count + is_speech for count in clipped])
         if len(self._marks) - self._settled >= _SETTLED_AT_ONCE:
             self._settle()
 

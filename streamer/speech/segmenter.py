@@ -186,18 +186,27 @@ class Segmenter:
         if seconds != self._last_length_s:  # all frames of a leg have one length
             self._last_length, self._last_length_s = _microseconds(seconds), seconds
         left = self._last_length
-        if not left or self._goes_on(left, is_speech):
+        if not left or self._passes(left, is_speech):
             return _NOTHING
         found: list[Segment] = []
         while left > 0:
             left -= self._speak(left, found) if is_speech else self._be_silent(left, found)
         return found
 
-    def _goes_on(self, length: int, is_speech: bool) -> bool:
-        """Take a frame that changes no state, as nearly all do; False, and nothing is taken, where it may change one.
+    def goes_on(self, frames: int, seconds: float, is_speech: bool) -> bool:
+        """Take frames that change no state, as nearly all do; False, and nothing is taken, where one may change it.
 
-        The rows of the table that lead from a state to itself, without the way through the others.
+        Parameters
+        ----------
+        frames
+            How many.
+        seconds, is_speech
+            Of each; as for `process`.
         """
+        return self._passes(frames * _microseconds(seconds), is_speech)
+
+    def _passes(self, length: int, is_speech: bool) -> bool:
+        """Take what changes no state: the rows of the table that lead from a state to itself, and no others."""
         now = self._now + length
         if self._state is _State.OPEN:
             if now >= self._start + self._longest:

@@ -1,11 +1,12 @@
 """Whether 20 ms of a telephone leg are speech.
 
 One interface, and the WebRTC detector behind it. This file must never resample, buffer or decide where an utterance
-ends: it answers for the frame it is given.
+ends: it answers for the frames it is given.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 import numpy as np
@@ -17,6 +18,7 @@ from streamer.audio.frames import FRAME, FRAME_MS, RATE_HZ
 __all__ = ["FRAME_MS", "FRAME_SAMPLES", "RATE_HZ", "SQUELCH_DBFS", "Squelch", "Vad", "WebRtcVad", "make_vad"]
 
 FRAME_SAMPLES: Final = FRAME
+_FRAME_BYTES: Final = 2 * FRAME
 SQUELCH_DBFS: Final = -52.0
 
 _REACH: Final = 10**-1.4
@@ -40,15 +42,15 @@ class Vad(Protocol):
         """Tell whether a frame, int16[160] at 8 kHz, is speech."""
         ...
 
-    def hear(self, linear: bytes, energy: float) -> bool:
-        """Tell the same of a frame that is measured already.
+    def hear(self, linear: bytes, energies: Sequence[float]) -> list[bool]:
+        """Tell the same of frames that are measured already, one after the other.
 
         Parameters
         ----------
         linear
-            int16[160] at 8 kHz, as bytes.
-        energy
-            The sum of its squares.
+            int16[160 * frames] at 8 kHz, as bytes.
+        energies
+            Of each frame: the sum of its squares.
         """
         ...
 
@@ -90,11 +92,12 @@ class WebRtcVad:
         """
         if frame.dtype != np.int16 or frame.shape != (FRAME_SAMPLES,):
             raise ValueError(f"expected a frame of int16[{FRAME_SAMPLES}], got {frame.dtype}{list(frame.shape)}")
-        return self.hear(frame.tobytes(), 0.0)
+        return self.hear(frame.tobytes(), (0.0,))[0]
 
-    def hear(self, linear: bytes, energy: float) -> bool:  # noqa: ARG002 - one interface for all
-        """Tell whether a frame of 320 bytes is speech."""
-        return bool(self._vad.is_speech(linear, RATE_HZ))
+    def hear(self, linear: bytes, energies: Sequence[float]) -> list[bool]:
+        """Tell whether frames of 320 bytes are speech."""
+        is_speech, last = self._vad.is_speech, len(energies) * _FRAME_BYTES
+        return [is_speech(linear[at : at + _FRAME_BYTES], RATE_HZ) for at in range(0, last, _FRAME_BYTES)]
 
 
 class Squelch:
@@ -144,30 +147,30 @@ class Squelch:
     def is_speech(self, frame: NDArray[np.int16]) -> bool:
         """Tell whether a frame, int16[160] at 8 kHz, is speech."""
         exact = frame.astype(np.float64)
-        return self.hear(frame.tobytes(), float(exact @ exact))
+        return self.hear(frame.tobytes(), (float(exact @ exact),))[0]
 
-    def hear(self, linear: bytes, energy: float) -> bool:
-        """Tell whether a frame is speech, from its samples as bytes and the sum of their squares."""
+    def hear(self, linear: bytes, energies: Sequence[float]) -> list[bool]:
+        """Tell whether frames are speech, from their samples as bytes and the sums of their squares."""
+        found = self._vad.hear(linear, energies)
+        level, loudest, quietest = self._level, self._loudest, self._quietest
+        lowest, highest, least_quiet = self._lowest, self._highest, self._least_quiet
         # Comparisons instead of min and max: this runs 50 times a second for each leg, and calls cost more.
-        level = self._level + _SMOOTHING * (energy - self._level)
-        self._level = level
-        loudest = self._loudest * _FALL
-        if level > loudest:  # noqa: PLR1730 - see above
-            loudest = level
-        self._loudest = loudest
-        quietest = self._quietest * _RISE
-        if level < quietest:  # noqa: PLR1730 - see above
-            quietest = level
-        # Never below what matters, so that the trace rises in time from digital silence, which has no level.
-        if quietest < self._least_quiet:  # noqa: PLR1730 - see above
-            quietest = self._least_quiet
-        self._quietest = quietest
-        least, by_noise = loudest * _BELOW_LOUDEST, quietest * _ABOVE_QUIETEST
-        if by_noise > least:  # noqa: PLR1730 - see above
-            least = by_noise
-        if least < self._lowest:  # noqa: PLR1730 - see above
-            least = self._lowest
-        return self._vad.hear(linear, energy) and (energy >= least or energy >= self._highest)
+        for i, energy in enumerate(energies):
+            level += _SMOOTHING * (energy - level)
+            loudest *= _FALL
+            if level > loudest:  # noqa: PLR1730 - see above
+                loudest = level
+            quietest *= _RISE
+            if level < quietest:  # noqa: PLR1730 - see above
+                quietest = level
+            # Never below what matters, so that the trace rises in time from digital silence, which has no level.
+            if quietest < least_quiet:  # noqa: PLR1730 - see above
+                quietest = least_quiet
+            if found[i] and energy < highest:
+                least, by_noise = loudest * _BELOW_LOUDEST, quietest * _ABOVE_QUIETEST
+                found[i] = energy >= least and energy >= by_noise and energy >= lowest
+        self._level, self._loudest, self._quietest = level, loudest, quietest
+        return found
 
 
 def make_vad(name: str, aggressiveness: int = 2, squelch_dbfs: float = SQUELCH_DBFS) -> Vad:

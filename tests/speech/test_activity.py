@@ -51,6 +51,19 @@ def syllables(per_s: float, seconds: float, depth_db: float = 12.0) -> list[floa
     return [float(power) for power in 10 ** (level_db / 10)]
 
 
+@given(st.lists(st.tuples(st.integers(1, 90), st.floats(0, 1e9), st.integers(0, 160), st.booleans()), max_size=12))
+def test_frames_that_are_alike_may_come_together(runs: list[tuple[int, float, int, bool]]) -> None:
+    together, alone, start = Activity(), Activity(), 0
+    for frames, energy, clipped, is_speech in runs:
+        energies, clips = [energy * n / frames for n in range(frames)], [clipped * n // frames for n in range(frames)]
+        together.extend(energies, clips, is_speech, start)
+        for n in range(frames):
+            alone.process(energies[n], clips[n], is_speech, start + FRAME * n)
+        start += FRAME * frames
+    assert together.summary == alone.summary
+    assert together.utterance(200, start / 8 - 100) == alone.utterance(200, start / 8 - 100)
+
+
 @given(st.lists(st.tuples(st.sampled_from([0, 1, 30, 3000, 32767]), st.booleans()), max_size=60))
 def test_talk_and_silence_make_up_all_that_was_heard(frames: list[tuple[int, bool]]) -> None:
     summary = fed(*((square(level), is_speech) for level, is_speech in frames)).summary

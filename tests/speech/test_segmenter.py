@@ -282,7 +282,7 @@ class LongWay(Segmenter):
 
     __slots__ = ()
 
-    def _goes_on(self, length: int, is_speech: bool) -> bool:  # noqa: ARG002 - as its base
+    def _passes(self, length: int, is_speech: bool) -> bool:  # noqa: ARG002 - as its base
         return False
 
 
@@ -318,6 +318,35 @@ def test_the_quick_way_says_what_the_long_way_says(steps: list[Step], settings: 
             )
         assert (quick.position_s, quick.is_open, quick.due_s) == (slow.position_s, slow.is_open, slow.due_s)
     assert quick.finish() == slow.finish()
+
+
+@settings(max_examples=300)
+@given(steps=odd_calls, settings=lengths, frames=st.integers(1, 80), is_speech=st.booleans())
+@example(steps=[("speech", 500)], settings=Segmenter(), frames=20, is_speech=False)  # over, to the microsecond
+def test_frames_that_change_nothing_are_taken_at_once_and_others_are_not(
+    steps: list[Step], settings: Segmenter, frames: int, *, is_speech: bool
+) -> None:
+    at_once, one_by_one = after(settings, steps), after(settings, steps)
+    states = []
+    for _ in range(frames):
+        found = list(one_by_one.process(0.02, is_speech))
+        states.append((found, one_by_one.is_open))
+    if at_once.goes_on(frames, 0.02, is_speech):
+        assert all(state == ([], at_once.is_open) for state in states)
+    else:
+        for _ in range(frames):  # nothing was taken
+            at_once.process(0.02, is_speech)
+    assert (at_once.position_s, at_once.is_open, at_once.due_s) == (
+        one_by_one.position_s,
+        one_by_one.is_open,
+        one_by_one.due_s,
+    )
+    assert at_once.finish() == one_by_one.finish()
+
+
+@pytest.mark.parametrize(("said", "is_speech"), [([], False), ([("speech", 500)], True), ([("speech", 500)], False)])
+def test_most_frames_are_taken_at_once(said: list[Step], *, is_speech: bool) -> None:
+    assert after(Segmenter(), said).goes_on(5, 0.02, is_speech)
 
 
 def after(settings: Segmenter, steps: list[Step]) -> Segmenter:

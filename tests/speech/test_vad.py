@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -74,6 +76,21 @@ def test_an_unknown_detector_is_refused_by_name() -> None:
         make_vad("silero", 2)
 
 
+@given(st.integers(0, 10_000), st.lists(st.integers(1, 40), max_size=12))
+def test_frames_are_heard_alike_one_by_one_and_together(seed: int, pieces: list[int]) -> None:
+    rng = np.random.default_rng(seed)
+    loudness = np.repeat(rng.choice([0, 8, 30, 300, 8000], 40), 8 * FRAME_SAMPLES)
+    samples = (rng.uniform(-1, 1, len(loudness)) * loudness).astype(np.int16)
+    frames = samples.reshape(-1, FRAME_SAMPLES)
+    alone = make_vad("webrtc")
+    expected = [alone.is_speech(frame) for frame in frames]
+    together, found = make_vad("webrtc"), []
+    for some in np.split(frames, np.minimum(np.cumsum(pieces, dtype=int), len(frames))):
+        energies = np.square(some.astype(np.float64)).sum(axis=1).tolist()
+        found += together.hear(some.tobytes(), energies)
+    assert found == expected
+
+
 class Credulous:
     """Calls everything speech, and remembers how often it was asked."""
 
@@ -81,11 +98,12 @@ class Credulous:
         self.asked = 0
 
     def is_speech(self, frame: NDArray[np.int16]) -> bool:
-        return self.hear(frame.tobytes(), 0.0)
+        return self.hear(frame.tobytes(), (0.0,))[0]
 
-    def hear(self, linear: bytes, energy: float) -> bool:  # noqa: ARG002 - one interface for all
-        self.asked += len(linear) > 0
-        return True
+    def hear(self, linear: bytes, energies: Sequence[float]) -> list[bool]:
+        assert len(linear) == 320 * len(energies)
+        self.asked += len(energies)
+        return [True] * len(energies)
 
 
 def level(magnitude: int) -> NDArray[np.int16]:
