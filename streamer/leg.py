@@ -37,6 +37,7 @@ from streamer.speech.activity import Activity
 from streamer.speech.segmenter import Closed, Opened, Segment, Segmenter
 from streamer.speech.vad import make_vad
 from streamer.wire.events import Audio, Encoding, Role
+from streamer.wire.pieces import apart
 
 __all__ = ["RATE_HZ", "Leg", "prove", "warm_up"]
 
@@ -204,6 +205,9 @@ class Leg:
         """Take samples and leave the work for later; return utterances only where the clock's way ended them."""
         if self.follow(audio):
             return []
+        if audio.pieces > 1:
+            pieces = apart(audio, self._rate_hz * self.format[0].bytes_per_sample)
+            return [heard for piece in pieces for heard in self.take(piece)]
         given = self._to_mulaw(audio.payload) if self._to_mulaw else self._decode(audio.payload)
         return self._place(self.timeline.place(given, audio.media_ms))
 
@@ -211,12 +215,12 @@ class Leg:
         """Take samples that simply come next, as nearly all do; False, and nothing is taken, where they do not."""
         payload = audio.payload
         if self._to_mulaw is not None:
-            if self.timeline.follows(len(payload), audio.media_ms):
+            if self.timeline.follows(len(payload), audio.media_ms, audio.pieces):
                 self._taken += self._to_mulaw(payload)
                 return True
             return False
         samples = self._decode(payload)
-        if self.timeline.follows(len(samples), audio.media_ms):
+        if self.timeline.follows(len(samples), audio.media_ms, audio.pieces):
             self._taken += g711.encode_mulaw(self._resampler.process(samples))
             return True
         return False

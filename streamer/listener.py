@@ -44,7 +44,7 @@ class Connection(GuardedConnection):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         super().connection_made(transport)
-        self.holding: Holding[Frame] = Holding(self._is_taken, super().process_event)
+        self.holding: Holding[Frame] = Holding(self._taken, super().process_event)
 
     def process_event(self, event: Event) -> None:
         """Hold a message that may be audio, which saves its way through a queue and a task; see `streamer.rounds`."""
@@ -66,16 +66,16 @@ class Connection(GuardedConnection):
         self.holding.flush()
         super().connection_lost(exc)
 
-    def _is_taken(self, frame: Frame, ear: Ear) -> bool:
-        """Show a message to who may take it."""
-        data = frame.data
-        try:
-            taken = ear.overhear(bytes(data) if frame.opcode is _BINARY else str(data, "utf-8"))
-        except UnicodeDecodeError:
-            return False  # it is refused where it is read
-        if taken:
-            self.frames_read += 1
-            self.bytes_read += len(data)
+    def _taken(self, frames: Sequence[Frame], ear: Ear) -> int:
+        """Show messages to who may take them; return how many were taken."""
+        messages: list[Message] = []
+        with suppress(UnicodeDecodeError):  # it is refused where it is read
+            messages.extend(
+                bytes(frame.data) if frame.opcode is _BINARY else str(frame.data, "utf-8") for frame in frames
+            )
+        taken = ear.overhear(messages)
+        self.frames_read += taken
+        self.bytes_read += sum([len(frame.data) for frame in frames[:taken]])
         return taken
 
 

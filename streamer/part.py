@@ -98,7 +98,7 @@ class Part:
         if self._shift_ms is None and audio.payload:
             self._place(audio, now_s)
         if self._shift_ms and audio.media_ms is not None:
-            audio = Audio(audio.channel, audio.payload, audio.media_ms + self._shift_ms)
+            audio = Audio(audio.channel, audio.payload, audio.media_ms + self._shift_ms, audio.pieces)
         return self.legs[audio.channel].take(audio)
 
     def gap(self, duration_ms: float) -> list[Heard]:

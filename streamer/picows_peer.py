@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -317,5 +317,5 @@ class PicowsPeer(WSListener):
             self._wait_to_ping()
 
 
-def _shown(message: Message, ear: Ear) -> bool:
-    return ear.overhear(message)
+def _shown(messages: Sequence[Message], ear: Ear) -> int:
+    return ear.overhear(messages)

@@ -10,7 +10,7 @@ bus, nor let a defect of a dialect go further than its stream.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -33,17 +33,21 @@ from streamer.wire.events import (
     Audio,
     Dialect,
     Fault,
+    Flowing,
     Message,
     Reply,
     Start,
     Stop,
     WireEvent,
 )
+from streamer.wire.pieces import joined
 
 __all__ = ["DRAINING", "FULL", "PARTING_S", "Peer", "Services", "Session", "understood"]
 
 SEND_TIMEOUT_S = 5.0
 """A peer that takes longer to read an event gets no more of them; the bus has them all."""
+FLOW_BYTES = 65_536
+"""Of messages that are taken together; larger ones are looked at one by one, with a look at the room between them."""
 PARTING_S = 5.0
 """How long a platform that wants to close the stream itself may take for it."""
 
@@ -102,8 +106,8 @@ class Ear(Protocol):
         """Take note that messages are held, and call `hand_over` when it is time; False: do not hold them."""
         ...
 
-    def overhear(self, message: Message) -> bool:
-        """Take a message if that can be done at once."""
+    def overhear(self, messages: Sequence[Message]) -> int:
+        """Take messages, from the first, as far as that can be done at once; return how many were taken."""
         ...
 
 
@@ -138,6 +142,7 @@ class Session:
     def __init__(self, peer: Peer, dialect: Dialect, admitted: Pass, services: Services) -> None:
         self._peer = peer
         self._dialect = dialect
+        self._flowing = dialect if isinstance(dialect, Flowing) else None
         self._admitted = admitted
         self._its = services
         self.session_id = services.new_session_id()
@@ -261,32 +266,54 @@ class Session:
         self._its.rounds.add(conversation, hand_over, self._piece_ms)
         return True
 
-    def overhear(self, message: Message) -> bool:
-        """Take a message if it is audio of a call that has room for it; else remember what it means, for `_listen`."""
+    def overhear(self, messages: Sequence[Message]) -> int:
+        """Take messages that are audio of a call that has room for it; of the first other, remember what it means.
+
+        What it means is for `_listen`, which reads that message next.
+        """
         conversation, part = self._conversation, self._part
-        if conversation is None or part is None or self._expired or not conversation.has_room:
-            return False
+        if conversation is None or part is None or self._expired:
+            return 0
+        if conversation.has_room and self._flowing is not None and sum(map(len, messages)) <= FLOW_BYTES:
+            audio = self._flow(self._flowing, messages)
+            if audio is not None:
+                start = part.start
+                audio = joined(audio, start.rate_hz * start.encoding.bytes_per_sample)
+                return len(messages) if self._hear(audio, conversation, part) else 0
+        for taken, message in enumerate(messages):
+            if not (conversation.has_room and self._overheard(message, conversation, part)):
+                return taken
+        return len(messages)
+
+    def _flow(self, dialect: Flowing, messages: Sequence[Message]) -> list[Audio] | None:
+        """Return what messages mean, where all of them are the next audio; their dialect has taken them then."""
+        try:
+            return dialect.flow(messages)
+        except Exception:  # noqa: BLE001 - as in `understood`; whose message it is will be seen one by one
+            self._log.exception("a defect of ours in reading messages together; from here on one by one")
+            self._flowing = None
+            return None
+
+    def _overheard(self, message: Message, conversation: Conversation, part: Part) -> bool:
+        """Take a message if it is audio; else remember what it means."""
         try:
             events = self._dialect.receive(message)
         except Exception:  # noqa: BLE001 - as in `understood`
             events = _defect(self._dialect, self._log)
-        now_s = self._its.monotonic_s()
-        for event in events:
-            if not isinstance(event, Audio):
-                break
-        else:
-            if events or isinstance(message, bytes):  # words without audio are counted
-                return self._hear(events, conversation, part, now_s)
+        audio = [event for event in events if isinstance(event, Audio)]
+        if len(audio) == len(events) and (events or isinstance(message, bytes)):  # words without audio are counted
+            return self._hear(audio, conversation, part)
         self._ahead = events
         return False
 
-    def _hear(self, audio: list[WireEvent], conversation: Conversation, part: Part, now_s: float) -> bool:
+    def _hear(self, audio: Iterable[Audio], conversation: Conversation, part: Part) -> bool:
         """Take audio; False where this stream cannot go on."""
-        self._piece_ms = self._liveness.piece_ms
+        now_s = self._its.monotonic_s()
         for piece in audio:
             if self._liveness.is_sign(piece, part.start):
                 self.heard_s = now_s
-            fault = conversation.overhear(piece, part, now_s) if isinstance(piece, Audio) else None
+            self._piece_ms = self._liveness.piece_ms / piece.pieces
+            fault = conversation.overhear(piece, part, now_s)
             if fault is not None:
                 self._ahead = [fault]
                 return False

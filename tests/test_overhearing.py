@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from base64 import b64encode
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from importlib import resources
 from typing import Any
 
@@ -27,7 +27,7 @@ from streamer.leg import Leg
 from streamer.load.holding import Holding
 from streamer.rounds import LATEST
 from streamer.session import Ear, Overheard, Services, Session
-from streamer.wire.events import Dialect, Message, WireEvent
+from streamer.wire.events import Audio, Dialect, Message, WireEvent
 from streamer.wire.native import Native
 from streamer.wire.twilio import Twilio
 from tests.streams import ADMITTED, STOP, Clock, ListPeer, NativePart, gauge, start, waiting
@@ -86,8 +86,8 @@ class Passing(ListPeer):
         await super().close(code, reason)
         self.hang_up()
 
-    def _show(self, message: Message, ear: Ear) -> bool:
-        taken = ear.overhear(message)
+    def _show(self, messages: Sequence[Message], ear: Ear) -> int:
+        taken = ear.overhear(messages)
         self.overheard += taken
         return taken
 
@@ -344,17 +344,18 @@ async def test_an_objection_takes_back_what_is_taken_and_held(stage, spoken, mon
     real = Leg.stop_analysis
 
     def stop_analysis(leg: Leg) -> None:
-        assert leg._heard
+        assert leg._kept
         real(leg)
         legs.append(leg)
-        assert (leg._heard, leg._taken, leg._open) == (b"", b"", None)
+        assert not leg._kept
+        assert (leg._taken, leg._open) == (b"", None)
 
     monkeypatch.setattr(Leg, "stop_analysis", stop_analysis)
     on = await stage()
     half = native(spoken)[:350]
     found = await on.in_passing(Native(), [*half, WITHDRAW, *half[1:], STOP], 1, turn=0.05)
     assert len(legs) == 2
-    assert all((leg._heard, leg._taken) == (b"", b"") for leg in legs)
+    assert not any(leg._kept or leg._taken for leg in legs)
     assert found.facts["published"] == {}
 
 
@@ -371,6 +372,12 @@ class Failing(Native):
             raise ArithmeticError("made to fail")
         return super().receive(message)
 
+    def flow(self, messages: Sequence[Message]) -> list[Audio] | None:
+        if self._left < len(messages):
+            raise ArithmeticError("made to fail")
+        self._left -= len(messages)
+        return super().flow(messages)
+
 
 async def test_a_dialect_that_breaks_on_what_is_overheard_ends_its_stream(stage, spoken) -> None:
     on = await stage()
@@ -383,6 +390,24 @@ async def test_a_dialect_that_breaks_on_what_is_overheard_ends_its_stream(stage,
     assert found.facts["published"]
     assert len(found.facts["ended"]) == 1
     assert [line["event"] for line in logs].count("a defect of ours in reading a message") == 1
+
+
+class FailingTogether(Native):
+    """A dialect with a defect where it takes messages together."""
+
+    def flow(self, messages: Sequence[Message]) -> list[Audio] | None:  # noqa: ARG002 - as its base
+        raise ArithmeticError("made to fail")
+
+
+async def test_a_defect_in_taking_messages_together_is_told_once_and_costs_the_call_nothing(stage, spoken) -> None:
+    on = await stage()
+    script = [*native(spoken), STOP]
+    expected = await on.waited_for(Native(), script)
+    with capture_logs() as logs:
+        found = await on.in_passing(FailingTogether(), script, 1)
+    assert found.facts == expected.facts
+    said = [line["event"] for line in logs]
+    assert said.count("a defect of ours in reading messages together; from here on one by one") == 1
 
 
 async def test_a_defect_in_a_calls_audio_ends_that_call_alone(stage, spoken, monkeypatch) -> None:

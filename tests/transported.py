@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -46,12 +46,13 @@ class Taking:
         asyncio.get_running_loop().call_soon(hand_over)
         return True
 
-    def overhear(self, message: Message) -> bool:
-        if isinstance(message, bytes):
+    def overhear(self, messages: Sequence[Message]) -> int:
+        for taken, message in enumerate(messages):
+            if not isinstance(message, bytes):
+                return taken
             self._got.append(message)
             self.taken += 1
-            return True
-        return False
+        return len(messages)
 
 
 class Listening:

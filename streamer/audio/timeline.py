@@ -176,7 +176,7 @@ class Timeline:
             clock_resets=self._resets,
         )
 
-    def follows(self, length: int, media_ms: float | None = None) -> bool:
+    def follows(self, length: int, media_ms: float | None = None, pieces: int = 1) -> bool:
         """Take a chunk that simply comes next, as nearly all do: it is settled by that, and where it stands is known.
 
         The same as `place`, for less. Where the answer is False nothing was taken, and `place` says what becomes of it.
@@ -187,6 +187,8 @@ class Timeline:
             Its samples.
         media_ms
             Where the sender says that the first one stands, in ms.
+        pieces
+            As how many chunks of one length it came, each standing where the one before ends.
         """
         if self._held or not self._begun or not length:
             return False
@@ -194,7 +196,7 @@ class Timeline:
             if not 0 <= media_ms < _BEYOND_ALL_CLOCKS_MS or self._resets >= _MOST_RESETS:
                 return False
             ahead = round(media_ms * self.rate_hz / 1000) + self._offset - self._next
-            if ahead and abs(ahead) > min(self._tolerance, max(self._least_tolerance, length // 2)):
+            if ahead and abs(ahead) > min(self._tolerance, max(self._least_tolerance, length // pieces // 2)):
                 return False
         self._next += length
         self._behind = 0

@@ -8,7 +8,7 @@ nothing is held, for it would overtake. This file must never look into a message
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, Generic, TypeVar
 
 from streamer.load.pacing import TURN
@@ -26,14 +26,14 @@ class Holding(Generic[_T]):
     Parameters
     ----------
     show
-        Shows a message to an ear; whether it was taken.
+        Shows messages to an ear; how many of them, from the first, were taken.
     leave
         Leaves a message to the reader.
     """
 
     __slots__ = ("_form", "_held", "_leave", "_show", "ear", "keeps_pace", "unread")
 
-    def __init__(self, show: Callable[[_T, Ear], bool], leave: Callable[[_T], None]) -> None:
+    def __init__(self, show: Callable[[Sequence[_T], Ear], int], leave: Callable[[_T], None]) -> None:
         self._show = show
         self._leave = leave
         self._held: list[_T] = []
@@ -73,7 +73,7 @@ class Holding(Generic[_T]):
                     if len(self._held) >= MOST_HELD:
                         self.hand_over()
                     return True
-            elif not self._held and self._show(message, ear):
+            elif not self._held and self._show((message,), ear):
                 self._form = form
                 return True
         self.pass_by(ends=True)
@@ -104,14 +104,8 @@ class Holding(Generic[_T]):
         """Have all that is held taken, up to the first message that needs more than that; it and the rest are read."""
         held, ear = self._held, self.ear
         if ear is not None and held and self.keeps_pace():
-            for taken, message in enumerate(held):
-                if not self._show(message, ear):
-                    del held[:taken]
-                    self.flush()
-                    return
-            held.clear()
-        else:
-            self.flush()
+            del held[: self._show(held, ear)]
+        self.flush()
 
 
 def _always() -> bool:

@@ -14,8 +14,9 @@ have no other way to say that a call is over.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
-from typing import ClassVar, Final, Protocol
+from typing import ClassVar, Final, Protocol, runtime_checkable
 
 import msgspec
 
@@ -76,6 +77,8 @@ class Audio(msgspec.Struct, frozen=True, gc=False):
     payload: bytes
     media_ms: float | None = None
     """Position of the first sample on the media clock, where the dialect carries one."""
+    pieces: int = 1
+    """As how many it came. Where it has a position they are of one length, each where the one before ended."""
 
 
 class Gap(msgspec.Struct, frozen=True):
@@ -128,6 +131,22 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 WireEvent = Start | Audio | Gap | Missing | Pause | Resume | Notice | Withdraw | Stop | Reply | Fault
+
+
+@runtime_checkable
+class Flowing(Protocol):
+    """A dialect that can take many messages at once where all of them are simply the next audio."""
+
+    def flow(self, messages: Sequence[Message]) -> list[Audio] | None:
+        """Take messages that are nothing but the next pieces of audio, in order, as nearly all are.
+
+        Returns
+        -------
+        list of Audio or None
+            What `receive` would have said of them one by one, in fewer pieces where that is the same; None where there
+            is anything to look at, and then nothing was taken.
+        """
+        ...
 
 
 class Dialect(Protocol):

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import hmac
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from enum import Enum, auto
 from typing import Any, ClassVar, Final, Protocol, TypeGuard
 
@@ -35,7 +35,7 @@ from streamer.wire.events import BAD_TOKEN, Audio, Encoding, Fault, Message, Rol
 from streamer.wire.fields import plain
 from streamer.wire.linear import ByteOrder, Samples
 from streamer.wire.reading import read_json, shown
-from streamer.wire.sequence import Sequence
+from streamer.wire.sequence import MessageNumbers
 from streamer.wire.silent import Silent
 
 DEFAULT_ROLES: Final[Mapping[str, str]] = {"inbound": "customer", "outbound": "agent"}
@@ -188,7 +188,7 @@ class MediaStream(Silent, ABC):
         self._channels: dict[str, int] = {}
         self._cut: tuple[Samples, ...] = ()
         """Of linear audio: each channel's bytes as whole samples."""
-        self._sequence = Sequence()
+        self._numbers = MessageNumbers()
         self.unknown_events = 0
         """Messages with an event not known here; the platform may have grown."""
 
@@ -206,6 +206,30 @@ class MediaStream(Silent, ABC):
                 self._state = _State.FAILED
         return found
 
+    def flow(self, messages: Sequence[Message]) -> list[Audio] | None:
+        """Take messages that are nothing but the next pieces of audio; see `streamer.wire.events.Flowing`."""
+        next_number = self._numbers.next
+        if next_number is None or self._state is not _State.LIVE or self._cut or not self._is_simple:
+            return None
+        decode, channels, stream = self._decoder.decode, self._channels, self._stream
+        found = []
+        for expected, text in enumerate(messages, next_number):
+            if type(text) is not str:
+                return None
+            try:
+                message: Envelope = decode(text)
+            except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+                return None
+            media = message.media
+            if media is None or message.event != "media" or message.stream != stream:
+                return None
+            channel, stands = channels.get(media.track or ""), media.timestamp
+            if channel is None or message.number != str(expected) or not _is_digits(stands):
+                return None
+            found.append(Audio(channel, media.payload, int(stands)))
+        self._numbers.follow(len(found))
+        return found
+
     def closed(self) -> list[WireEvent]:
         """Return nothing: a stream that ends without `stop` was cut off."""
         return []
@@ -219,9 +243,6 @@ class MediaStream(Silent, ABC):
             message: Envelope = self._decoder.decode(text)
         except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
             return self._unreadable(text)
-        audio = self._next_audio(message) if self._is_simple else None
-        if audio is not None:
-            return [audio]
         if message.event in _SPOKEN:
             wrong = self._out_of_place(message)
             if wrong is not None:
@@ -237,24 +258,11 @@ class MediaStream(Silent, ABC):
             self._receive_other(message)
         return found
 
-    def _next_audio(self, message: Envelope) -> Audio | None:
-        """Return the audio of a message that is nothing but the next piece of it, as nearly all are.
-
-        What the long way would return, for less; None where there is anything to look at, and then nothing is taken.
-        """
-        media = message.media
-        if media is None or message.event != "media" or self._state is not _State.LIVE or self._cut:
-            return None
-        channel, number, stands = self._channels.get(media.track or ""), message.number, media.timestamp
-        if channel is None or message.stream != self._stream or not (_is_digits(number) and _is_digits(stands)):
-            return None
-        return Audio(channel, media.payload, int(stands)) if self._sequence.follows(int(number)) else None
-
     def _missing(self, number: int | None) -> list[WireEvent]:
         """Return what the number of a message says of those before it."""
         if number is None:
             return []
-        found: list[WireEvent] = list(self._sequence.receive(number))
+        found: list[WireEvent] = list(self._numbers.receive(number))
         if found:
             for cut in self._cut:
                 cut.discard()  # the other half of that sample is in what is missing

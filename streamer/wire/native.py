@@ -30,7 +30,7 @@ can grow.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from enum import Enum, auto
 from typing import Annotated, ClassVar, Final
 
@@ -216,6 +216,13 @@ class Native:
                 self._state = _State.FAILED
         return found
 
+    def flow(self, messages: Sequence[Message]) -> list[Audio] | None:
+        """Take messages that are nothing but the next pieces of audio; see `streamer.wire.events.Flowing`."""
+        audio = [message for message in messages if isinstance(message, bytes)]
+        if self._start is None or self._state is not _State.LIVE or len(audio) < len(messages):
+            return None
+        return self._cut(b"".join(audio), self._start, len(audio))
+
     def closed(self) -> list[WireEvent]:
         """Return nothing: a stream that ends without `stop` was cut off."""
         return []
@@ -242,18 +249,22 @@ class Native:
             return [_after_stop("audio")]
         if self._start is None:
             return [Fault("audio_before_start", 'audio came before \'start\'; send {"type":"start", ...} first')]
-        n_channels = len(self._start.roles)
-        frame_bytes = self._start.encoding.bytes_per_sample * n_channels
+        return list[WireEvent](self._cut(data, self._start))
+
+    def _cut(self, data: bytes, start: Start, pieces: int = 1) -> list[Audio]:
+        """Return the whole samples of what has come, by channel."""
+        n_channels = len(start.roles)
+        frame_bytes = start.encoding.bytes_per_sample * n_channels
         data = self._rest + data
         whole = len(data) - len(data) % frame_bytes
         self._rest = data[whole:]
         if not whole:
             return []
         if n_channels == 1:
-            return [Audio(0, data[:whole])]
-        dtype = f"V{self._start.encoding.bytes_per_sample}"  # opaque samples: nothing is computed with them here
-        samples = np.frombuffer(data, dtype=dtype, count=whole // self._start.encoding.bytes_per_sample)
-        return [Audio(channel, samples[channel::n_channels].tobytes()) for channel in range(n_channels)]
+            return [Audio(0, data[:whole], None, pieces)]
+        dtype = f"V{start.encoding.bytes_per_sample}"  # opaque samples: nothing is computed with them here
+        samples = np.frombuffer(data, dtype=dtype, count=whole // start.encoding.bytes_per_sample)
+        return [Audio(channel, samples[channel::n_channels].tobytes(), None, pieces) for channel in range(n_channels)]
 
     def _receive_text(self, text: str) -> list[WireEvent]:
         try:

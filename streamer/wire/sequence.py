@@ -10,7 +10,7 @@ from typing import Final
 from streamer.wire.events import Missing
 
 
-class Sequence:
+class MessageNumbers:
     """Numbers that should go up by one; remembers the last thousand missing ones."""
 
     _REMEMBERED: Final = 1000
@@ -21,12 +21,15 @@ class Sequence:
         self._next: int | None = None
         self._missing: dict[int, None] = {}
 
-    def follows(self, number: int) -> bool:
-        """Take a number if it is the next one, as nearly all are; the same as `receive`, for less."""
-        if number != self._next:
-            return False
-        self._next = number + 1
-        return True
+    @property
+    def next(self) -> int | None:
+        """The number that should come next; None before the first."""
+        return self._next
+
+    def follow(self, messages: int) -> None:
+        """Take so many messages that have the next numbers; the same as `receive` for each, for less."""
+        if self._next is not None:
+            self._next += messages
 
     def receive(self, number: int) -> list[Missing]:
         """Take the number of a message; return what it says about those before it."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import takewhile
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -54,15 +55,15 @@ class Stream:
             self.to_fetch.append(hand_over)
         return self.expects
 
-    def overhear(self, message: Message) -> bool:
-        raise NotImplementedError(message)
+    def overhear(self, messages: Sequence[Message]) -> int:
+        raise NotImplementedError(messages)
 
-    def _show(self, message: tuple[int, bool], ear: Ear) -> bool:
+    def _show(self, messages: Sequence[tuple[int, bool]], ear: Ear) -> int:
         assert ear is self
         assert not self.queue, "a message was shown while one before it waits"
-        if message[1]:
-            self.seen.append(message[0])
-        return message[1]
+        audio = list(takewhile(lambda message: message[1], messages))
+        self.seen += [number for number, _ in audio]
+        return len(audio)
 
     def come(self, form: str, number: int, *, audio: bool = True) -> None:
         if not self.holding.offer(form, (number, audio)):

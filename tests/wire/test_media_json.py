@@ -352,11 +352,6 @@ def test_parameters_are_texts_and_numbers_only() -> None:
 SIMPLE = [Twilio, SignalWire, Plivo]
 
 
-def long_way(kind: type[MediaStream]) -> type[MediaStream]:
-    """The same platform with the way through all that may be wrong for every message."""
-    return type(kind.__name__, (kind,), {"_is_simple": False})
-
-
 ODD_NUMBERS = [
     "",
     "-1",
@@ -420,40 +415,59 @@ def written(kind: type[MediaStream], one: tuple[Any, ...], before: int) -> tuple
 
 
 @settings(max_examples=300)
-@given(st.sampled_from(SIMPLE), st.lists(said, max_size=40), st.booleans(), st.booleans())
-def test_the_next_piece_of_audio_is_what_the_long_way_makes_of_it(
-    kind: type[MediaStream], script: list[tuple[Any, ...]], begins: bool, linear: bool
+@given(
+    st.sampled_from(SIMPLE),
+    st.lists(said, max_size=40),
+    st.lists(st.integers(1, 12), max_size=12),
+    st.booleans(),
+    st.booleans(),
+)
+def test_messages_taken_together_mean_what_they_mean_one_by_one(
+    kind: type[MediaStream], script: list[tuple[Any, ...]], together: list[int], begins: bool, linear: bool
 ) -> None:
-    quick, slow = kind(), long_way(kind)()
+    quick, slow = kind(), kind()
     messages, number = [start(kind, linear=linear and kind is not Twilio)] if begins else [], 1
     for one in script:
         message, number = written(kind, one, number)
         messages.append(message)
-    for message in messages:
-        assert quick.receive(message) == slow.receive(message)
+    for count in [*together, *[1] * len(messages)]:
+        some, messages = messages[:count], messages[count:]
+        before = state_of(quick)
+        found: list[WireEvent] | None = quick.flow(some)  # type: ignore[assignment]
+        if found is None:
+            assert state_of(quick) == before, "something was taken"
+            found = [event for message in some for event in quick.receive(message)]
+        assert found == [event for message in some for event in slow.receive(message)]
         assert state_of(quick) == state_of(slow)
 
 
 def state_of(dialect: MediaStream) -> tuple[Any, ...]:
-    sequence = dialect._sequence
-    return dialect._state, sequence._next, list(sequence._missing), dialect.unknown_events
+    numbers = dialect._numbers
+    return dialect._state, numbers.next, list(numbers._missing), dialect.unknown_events
 
 
 @pytest.mark.parametrize("kind", SIMPLE)
-def test_of_a_stream_as_it_shall_be_no_message_goes_the_long_way(kind: type[MediaStream], monkeypatch) -> None:
+def test_of_a_stream_as_it_shall_be_all_messages_are_taken_together(kind: type[MediaStream]) -> None:
     dialect = kind()
     dialect.receive(start(kind))
     dialect.receive(media(kind, 2))
-    monkeypatch.setattr(kind, "_receive_media", None)
-    for number in range(3, 100):
-        (audio,) = dialect.receive(media(kind, number))
-        assert audio == Audio(0, b"\xff\xfe\xfd\xff", 20 * number)
+    found = dialect.flow([media(kind, number) for number in range(3, 100)])
+    assert found == [Audio(0, b"\xff\xfe\xfd\xff", 20 * number) for number in range(3, 100)]
+
+
+@pytest.mark.parametrize("kind", SIMPLE)
+def test_bytes_are_never_taken_together_with_text(kind: type[MediaStream]) -> None:
+    dialect = kind()
+    dialect.receive(start(kind))
+    dialect.receive(media(kind, 2))
+    assert dialect.flow([media(kind, 3), b"audio"]) is None
+    assert dialect.flow([media(kind, 3)])
 
 
 @pytest.mark.parametrize("kind", FAMILY)
 def test_only_who_replaces_no_part_that_deals_with_a_piece_of_audio_takes_the_quick_way(
     kind: type[MediaStream],
 ) -> None:
-    parts = ("_receive_media", "_channel", "_hear", "_whole", "_out_of_place", "_receive_text", "_next_audio")
+    parts = ("_receive_media", "_channel", "_hear", "_whole", "_out_of_place", "_receive_text", "receive", "flow")
     replaced = [part for part in parts if getattr(kind, part) is not getattr(MediaStream, part)]
     assert not (kind._is_simple and replaced)

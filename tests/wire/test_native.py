@@ -62,6 +62,37 @@ def fault_of(found: list[WireEvent]) -> Fault:
     return fault
 
 
+@given(
+    st.lists(st.one_of(st.binary(max_size=9), st.sampled_from(["pause", "stop"])), max_size=20),
+    st.lists(st.integers(1, 5), max_size=20),
+    st.sampled_from([{}, {"channels": [{"role": "customer"}]}, {"encoding": "pcmu"}]),
+    st.booleans(),
+)
+def test_messages_taken_together_mean_what_they_mean_one_by_one(
+    script: list[str | bytes], together: list[int], changes: dict[str, Any], begins: bool
+) -> None:
+    quick, slow = (live(**changes), live(**changes)) if begins else (Native(), Native())
+    messages = [one if isinstance(one, bytes) else text(type=one) for one in script]
+    heard: dict[int, bytes] = {}
+    for count in [*together, *[1] * len(messages)]:
+        some, messages = messages[:count], messages[count:]
+        audio = quick.flow(some)
+        found = [event for message in some for event in quick.receive(message)] if audio is None else list(audio)
+        expected = [event for message in some for event in slow.receive(message)]
+        assert quick._state == slow._state
+        if audio is None:
+            assert found == expected
+            continue
+        assert all(type(message) is bytes for message in some)
+        assert all(piece.pieces == len(some) for piece in audio)
+        heard = {piece.channel: piece.payload for piece in audio}
+        for event in expected:
+            assert isinstance(event, Audio)
+            assert heard[event.channel].startswith(event.payload)
+            heard[event.channel] = heard[event.channel][len(event.payload) :]
+        assert not any(heard.values())
+
+
 def test_it_speaks_as_all_dialects_do() -> None:
     dialect: Dialect = Native()
     assert dialect.name == "native"

@@ -4,11 +4,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer.wire.events import Missing
-from streamer.wire.sequence import Sequence
+from streamer.wire.sequence import MessageNumbers
 
 
 def counted(numbers: list[int]) -> list[Missing]:
-    sequence = Sequence()
+    sequence = MessageNumbers()
     return [missing for number in numbers for missing in sequence.receive(number)]
 
 
@@ -38,25 +38,28 @@ def test_in_the_end_nothing_is_missing_of_what_came(order: list[int]) -> None:
 @settings(deadline=None)
 @given(st.lists(st.integers(0, 10**15), max_size=200))
 def test_any_numbers_are_taken_and_memory_is_bounded(numbers: list[int]) -> None:
-    sequence = Sequence()
+    sequence = MessageNumbers()
     for number in numbers:
         sequence.receive(number)
     assert len(sequence._missing) <= 1000
 
 
-@given(st.lists(st.one_of(st.sampled_from([1, 1, 1, 0, 2, -1, -3, 50]), st.integers(-2000, 2000)), max_size=60))
-def test_what_follows_is_taken_as_it_would_have_been_received(steps: list[int]) -> None:
-    quick, slow, number = Sequence(), Sequence(), 1000
-    for step in steps:
-        number += step
-        expected = slow.receive(number)
-        found = [] if quick.follows(number) else quick.receive(number)
-        assert found == expected
-        assert (quick._next, quick._missing) == (slow._next, slow._missing)
+@given(st.lists(st.integers(0, 2000), min_size=1, max_size=20), st.integers(0, 30))
+def test_messages_with_the_next_numbers_may_be_taken_together(before: list[int], messages: int) -> None:
+    together, alone = MessageNumbers(), MessageNumbers()
+    for number in before:
+        assert together.receive(number) == alone.receive(number)
+    assert together.next is not None
+    for number in range(together.next, together.next + messages):
+        assert alone.receive(number) == []
+    together.follow(messages)
+    assert (together.next, together._missing) == (alone.next, alone._missing)
 
 
-def test_only_the_next_number_follows() -> None:
-    sequence = Sequence()
-    assert not sequence.follows(1), "the first says where the count begins"
-    sequence.receive(1)
-    assert [sequence.follows(number) for number in (2, 3, 3, 5, 4)] == [True, True, False, False, True]
+def test_the_first_number_says_where_the_count_begins() -> None:
+    numbers = MessageNumbers()
+    assert numbers.next is None
+    numbers.follow(3)
+    assert numbers.next is None
+    numbers.receive(7)
+    assert numbers.next == 8
