@@ -17,8 +17,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -32,6 +31,7 @@ from streamer_client.stream import stream_call
 from streamer_client.subscribe import subscribe
 
 from benchmarks.calls import RATE_HZ, demo_call
+from benchmarks.hearing import hearing_finals
 from benchmarks.programs import LOOPBACK, Node, Program, ProgramError, command_line, found, free_port, machine, until
 
 WAIT_S: Final = 60.0
@@ -158,7 +158,7 @@ class Trial:
     async def run(self, *, dots: bool = True) -> None:
         """Try everything; the call id with a dot, which some brokers take a minute not to do, if asked to."""
         try:
-            async with self._hearing():
+            async with hearing_finals(self.broker.url, self._came, version="3.1.1"):
                 await self._node.start()
                 await self._try("utterances and summaries arrive", self._call("plain-1", look=True))
                 await self._try("what happens while the broker is down arrives later", self._while_down())
@@ -286,25 +286,8 @@ class Trial:
                 if isinstance(event, StatusEvent) and event.data.status == "offline":
                     return
 
-    @asynccontextmanager
-    async def _hearing(self) -> AsyncIterator[None]:
-        subscription = subscribe(
-            self.broker.url, kinds=("utterance", "ended"), version="3.1.1", client_id="the-listener", persistent=True
-        )
-
-        async def hear() -> None:
-            async for event in subscription:
-                self._heard[event.id] = event
-
-        async with subscription:
-            hearing = asyncio.create_task(hear())
-            try:
-                yield
-            finally:
-                hearing.cancel()
-                await asyncio.wait([hearing])
-        if not hearing.cancelled():
-            hearing.result()
+    def _came(self, event: Event) -> None:
+        self._heard[event.id] = event
 
 
 async def tried(kind: str, folder: Path, *, dots: bool = True) -> dict[str, bool]:

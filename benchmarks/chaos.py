@@ -31,7 +31,6 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -39,9 +38,9 @@ from typing import Final
 import soundfile
 from streamer_client.errors import ConnectError
 from streamer_client.replay import replay
-from streamer_client.subscribe import Subscription, subscribe
 
 from benchmarks.calls import RATE_HZ, conversation, demo_call
+from benchmarks.hearing import hearing_finals
 from benchmarks.ledger import SHOWN, Faults, Ledger
 from benchmarks.network import Network, network
 from benchmarks.programs import Broker, Node, ProgramError, command_line, free_port, machine, until
@@ -161,37 +160,18 @@ class Chaos:
             node = Node(self._folder / "node", f"mqtt://{lan.to_broker}")
             try:
                 await broker.start()
-                async with self._subscribed(f"mqtt://{lan.subscriber_host}:{port}"):
+                mqtt = f"mqtt://{lan.subscriber_host}:{port}"
+                async with hearing_finals(mqtt, self.ledger.came) as subscription:
                     await node.start()
                     await self._break_everything(node, broker, lan)
                     await self._settle(node)
+                self.seen.duplicates = subscription.duplicates
                 self.seen.trouble = node.logged("error") + node.logged("critical")
             finally:
                 node.close()
                 broker.close()
         self.seen.took_s = time.monotonic() - began_s
         return self.ledger.faults()
-
-    @asynccontextmanager
-    async def _subscribed(self, url: str) -> AsyncIterator[None]:
-        """Hear everything that is final, for as long as this lasts."""
-        subscription = subscribe(
-            url, kinds=("utterance", "ended"), client_id="the-books", persistent=True, dedupe=1_000_000
-        )
-        async with subscription:
-            hearing = asyncio.create_task(self._hear(subscription), name="subscriber")
-            try:
-                yield
-            finally:
-                hearing.cancel()
-                await asyncio.wait([hearing])
-                self.seen.duplicates = subscription.duplicates
-        if not hearing.cancelled():
-            hearing.result()
-
-    async def _hear(self, subscription: Subscription) -> None:
-        async for event in subscription:
-            self.ledger.came(event)
 
     async def _break_everything(self, node: Node, broker: Broker, lan: Network) -> None:
         """Run the calls and break things meanwhile; returns when both is over and everything is whole."""

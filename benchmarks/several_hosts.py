@@ -26,21 +26,20 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import soundfile
 from streamer_client.errors import ConnectError
-from streamer_client.events import EndedEvent
+from streamer_client.events import EndedEvent, Event
 from streamer_client.replay import replay
-from streamer_client.subscribe import Subscription, subscribe
 
 from benchmarks.balancer import Balancer, Behind
 from benchmarks.calls import RATE_HZ, conversation, demo_call
 from benchmarks.chaos import RECORDINGS, Progress, outbox_of
+from benchmarks.hearing import hearing_finals
 from benchmarks.hosts import Hosts, hosts
 from benchmarks.ledger import SHOWN, Faults, Ledger
 from benchmarks.programs import Broker, Node, ProgramError, command_line, machine, until
@@ -132,11 +131,12 @@ class SeveralHosts:
             balancers = self._balancers(nodes, lan)
             try:
                 await broker.start()
-                async with self._subscribed(mqtt):
+                async with hearing_finals(mqtt, self._came) as subscription:
                     await asyncio.gather(*(node.start() for node in nodes.values()))
                     await asyncio.gather(*(balancer.start() for balancer in balancers.values()))
                     await self._break_everything(nodes, balancers, broker, lan)
                     await self._settle(nodes)
+                self.seen.duplicates = subscription.duplicates
                 self.seen.trouble = sum((node.logged("error") for node in nodes.values()), Counter())
             finally:
                 for program in (*balancers.values(), *nodes.values(), broker):
@@ -152,28 +152,10 @@ class SeveralHosts:
         peers = {name: lan.address(name) for name in BALANCERS}
         return {name: Balancer(self._folder / name, behind, name, peers, lan.on(name)) for name in BALANCERS}
 
-    @asynccontextmanager
-    async def _subscribed(self, url: str) -> AsyncIterator[None]:
-        """Hear everything that is final, for as long as this lasts."""
-        subscription = subscribe(
-            url, kinds=("utterance", "ended"), client_id="the-books", persistent=True, dedupe=1_000_000
-        )
-        async with subscription:
-            hearing = asyncio.create_task(self._hear(subscription), name="subscriber")
-            try:
-                yield
-            finally:
-                hearing.cancel()
-                await asyncio.wait([hearing])
-                self.seen.duplicates = subscription.duplicates
-        if not hearing.cancelled():
-            hearing.result()
-
-    async def _hear(self, subscription: Subscription) -> None:
-        async for event in subscription:
-            self.ledger.came(event)
-            if isinstance(event, EndedEvent):
-                self.seen.carried[event.source.rpartition("/")[2]] += 1
+    def _came(self, event: Event) -> None:
+        self.ledger.came(event)
+        if isinstance(event, EndedEvent):
+            self.seen.carried[event.source.rpartition("/")[2]] += 1
 
     async def _break_everything(
         self, nodes: dict[str, Node], balancers: dict[str, Balancer], broker: Broker, lan: Hosts

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import shutil
 import signal
 import socket
@@ -23,6 +22,8 @@ import aiomqtt
 import hypothesis
 import pytest
 import structlog
+
+from tests.processes import Words
 
 if TYPE_CHECKING:
     from streamer.emotion.model import EmotionModel
@@ -97,9 +98,7 @@ class Broker:
             own.append("allow_anonymous true")
         self._config.write_text("\n".join([*own, *lines, ""]), encoding="utf-8")
         self._process: subprocess.Popen[str] | None = None
-        self._reader: threading.Thread | None = None
-        self._heard = threading.Condition()
-        self._log: list[str] = []
+        self._output: Words | None = None
 
     def start(self) -> None:
         """Start, on the same port every time; returns when it listens."""
@@ -107,9 +106,7 @@ class Broker:
         self._process = subprocess.Popen(
             [self._executable, "-c", str(self._config)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
         )
-        self._log.clear()
-        self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
-        self._reader.start()
+        self._output = Words(self._process.stderr, "mosquitto")
         self.wait_logged(_READY)
         # It says so a moment before it can be stopped: a signal that comes in between is forgotten.
         socket.create_connection(("127.0.0.1", self.port)).close()
@@ -119,12 +116,10 @@ class Broker:
         """Stop as an operator would; returns when it is gone (a persistent one has written its file)."""
         if self._process is None:
             return
+        assert self._output is not None
         self._process.terminate()
         self._process.wait(_PATIENCE_S)
-        assert self._reader is not None
-        self._reader.join(_PATIENCE_S)
-        assert self._process.stderr is not None
-        self._process.stderr.close()
+        self._output.close()
         self._process = None
 
     def reload(self) -> None:
@@ -134,26 +129,9 @@ class Broker:
         self.wait_logged("Reloading config")
 
     def wait_logged(self, pattern: str) -> None:
-        """Return once the broker has logged a line that matches; blocking."""
-        with self._heard:
-            seen = self._heard.wait_for(lambda: self._matches(pattern) or not self._alive(), _PATIENCE_S)
-            assert seen, f"mosquitto never logged {pattern!r}: {self._log}"
-            assert self._matches(pattern), f"mosquitto ended: {self._log}"
-
-    def _matches(self, pattern: str) -> bool:
-        return any(re.search(pattern, line) for line in self._log)
-
-    def _alive(self) -> bool:
-        return self._reader is not None and self._reader.is_alive()
-
-    def _read(self, process: subprocess.Popen[str]) -> None:
-        assert process.stderr is not None
-        for line in process.stderr:
-            with self._heard:
-                self._log.append(line.rstrip())
-                self._heard.notify_all()
-        with self._heard:
-            self._heard.notify_all()
+        """Return once the broker has logged a line that matches, since it was last started; blocking."""
+        assert self._output is not None, "the broker was never started"
+        self._output.until(pattern)
 
 
 MakeBroker = Callable[..., Broker]

@@ -12,12 +12,10 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -27,9 +25,8 @@ from typing import NamedTuple
 import pytest
 
 from tests.docker.reading import ROOT
+from tests.processes import PATIENCE_S, Words
 
-PATIENCE_S = 60
-"""Only how long a broken test hangs; no test passes or fails by it."""
 BASE_PATH = "/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
 """`PATH` in the base images."""
 
@@ -157,22 +154,12 @@ class Running:
                 text += line
         assert text, f"bwrap cannot begin: {self._outer.communicate()}"
         self.pid: int = json.loads(text)["child-pid"]
-        self.said: list[str] = []
-        self._heard = threading.Condition()
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
+        self._output = Words(self._outer.stdout, process.name)
+        self.said = self._output.said
 
     def until(self, pattern: str) -> str:
         """Return the first line that matches, once there is one."""
-
-        def found() -> str | None:
-            return next((line for line in self.said if re.search(pattern, line)), None)
-
-        with self._heard:
-            self._heard.wait_for(lambda: found() or not self._reader.is_alive(), PATIENCE_S)
-            line = found()
-            assert line is not None, f"{self.process.name} never said {pattern!r}: {self.said}"
-            return line
+        return self._output.until(pattern)
 
     def run(self, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
         """Run a command inside of it to its end, as health checks are: its files, user and variables."""
@@ -189,7 +176,7 @@ class Running:
         """Return what a command inside of it prints once it ends well and that fits; asks again and again."""
         end = time.monotonic() + PATIENCE_S
         while (asked := self.run(command)).returncode != 0 or not fits(asked.stdout):
-            assert self._reader.is_alive(), f"{self.process.name} has ended: {self.said}"
+            assert not self._output.is_over, f"{self.process.name} has ended: {self.said}"
             assert time.monotonic() < end, f"{self.process.name}: {asked.stderr}, {asked.stdout}, {self.said}"
         return asked.stdout
 
@@ -197,7 +184,7 @@ class Running:
         """Stop it as an engine does; return its exit code once it has ended."""
         os.kill(self.pid, number)
         code = self._outer.wait(PATIENCE_S)
-        self._reader.join(PATIENCE_S)
+        self._output.close()
         return code
 
     def kill(self) -> None:
@@ -205,18 +192,7 @@ class Running:
         with suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
         self._outer.wait(PATIENCE_S)
-        self._reader.join(PATIENCE_S)
-        assert self._outer.stdout is not None
-        self._outer.stdout.close()
-
-    def _read(self) -> None:
-        assert self._outer.stdout is not None
-        for line in self._outer.stdout:
-            with self._heard:
-                self.said.append(line.rstrip())
-                self._heard.notify_all()
-        with self._heard:
-            self._heard.notify_all()
+        self._output.close()
 
 
 def unprivileged(user: int) -> list[str]:

@@ -6,16 +6,14 @@ Nothing here may wait for an amount of time: it waits for a line, for an end, or
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
+from tests.processes import PATIENCE_S, Words
+
 STREAMER = Path(sys.executable).with_name("streamer")
-PATIENCE_S = 60
-"""Only how long a broken test hangs; no test passes or fails by it."""
 
 
 def environment(**variables: str) -> dict[str, str]:
@@ -56,36 +54,15 @@ class Background:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        self.said: list[str] = []
-        self._heard = threading.Condition()
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
+        self._output = Words(self._process.stdout, " ".join(command))
+        self.said = self._output.said
 
     def until(self, pattern: str) -> str:
         """Return the first line that matches, once there is one."""
-
-        def found() -> str | None:
-            return next((line for line in self.said if re.search(pattern, line)), None)
-
-        with self._heard:
-            self._heard.wait_for(lambda: found() or not self._reader.is_alive(), PATIENCE_S)
-            line = found()
-            assert line is not None, f"never said {pattern!r}: {self.said}"
-            return line
+        return self._output.until(pattern)
 
     def close(self) -> None:
         """End it, whatever it is doing."""
         self._process.kill()
         self._process.wait(PATIENCE_S)
-        self._reader.join(PATIENCE_S)
-        assert self._process.stdout is not None
-        self._process.stdout.close()
-
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            with self._heard:
-                self.said.append(line.rstrip("\n"))
-                self._heard.notify_all()
-        with self._heard:
-            self._heard.notify_all()
+        self._output.close()

@@ -104,7 +104,7 @@ def test_the_state_of_alerts_is_copied_while_it_is_used_and_can_be_gone_on_with(
     (folder / "alerts-copy.sqlite").replace(folder / "alerts.sqlite")
     start("streamer alerts --rules rules.toml")
     # The name of its session at the broker is in the state: the copy goes on with what the broker kept for it.
-    (name,) = {*re.findall(r"Sending CONNACK to (emotion-alerts-\S+) \(0, 0\)", "\n".join(broker._log))}
+    (name,) = {*re.findall(r"Sending CONNACK to (emotion-alerts-\S+) \(0, 0\)", "\n".join(broker._output.said))}
     broker.wait_logged(rf"Sending CONNACK to {name} \(1, 0\)")
 
 

@@ -7,12 +7,10 @@ ports.
 from __future__ import annotations
 
 import csv
-import re
 import signal
 import socket
 import ssl
 import subprocess
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +18,8 @@ from pathlib import Path
 from benchmarks.balancer import Behind, configured
 from tests.certificates import Pair
 from tests.conftest import program
-from tests.end_to_end.running import PATIENCE_S, Node
+from tests.end_to_end.running import Node
+from tests.processes import PATIENCE_S, Words
 
 
 def behind(node: Node, audiosocket_port: int = 9) -> Behind:
@@ -74,10 +73,8 @@ class Balancer:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        self.log: list[str] = []
-        self._heard = threading.Condition()
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
+        self._output = Words(self._process.stdout, "haproxy")
+        self.log = self._output.said
         try:
             self.logged("Loading success")
         except AssertionError:
@@ -93,13 +90,7 @@ class Balancer:
 
     def logged(self, pattern: str, times: int = 1) -> None:
         """Return once it has logged so many lines that match; blocking."""
-
-        def count() -> int:
-            return sum(re.search(pattern, line) is not None for line in self.log)
-
-        with self._heard:
-            self._heard.wait_for(lambda: count() >= times or not self._reader.is_alive(), PATIENCE_S)
-            assert count() >= times, f"haproxy never logged {pattern!r} {times} times: {self.log}"
+        self._output.until(pattern, times)
 
     def says(self, command: str) -> str:
         """Return its answer to a command of its control socket."""
@@ -136,18 +127,7 @@ class Balancer:
             self._process.wait(PATIENCE_S)
         finally:
             self._process.kill()
-            self._reader.join(PATIENCE_S)
-        assert self._process.stdout is not None
-        self._process.stdout.close()
-
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            with self._heard:
-                self.log.append(line.rstrip("\n"))
-                self._heard.notify_all()
-        with self._heard:
-            self._heard.notify_all()
+            self._output.close()
 
 
 def _answer(place: Path, command: str) -> str:

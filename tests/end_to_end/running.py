@@ -12,16 +12,15 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from tests.processes import PATIENCE_S, Output
+
 STREAMER = Path(sys.executable).with_name("streamer")
-PATIENCE_S = 30
-"""Only how long a broken test hangs; no test passes or fails by it."""
 
 Line = dict[str, Any]
 
@@ -85,10 +84,8 @@ class Node:
             stderr=subprocess.STDOUT,  # what is said there is no less public
             text=True,
         )
-        self.log: list[Line] = []
-        self._heard = threading.Condition()
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
+        self._output = Output(self._process.stdout, name, _parsed)
+        self.log = self._output.said
         self.port = self.admin_port = 0
 
     @property
@@ -126,17 +123,10 @@ class Node:
     async def logged(self, event: str, fits: Callable[[Line], bool] = lambda _: True) -> Line:
         """Return the first log line whose event begins so and that fits, once there is one."""
 
-        def found() -> Line | None:
-            return next((line for line in self.log if line["event"].startswith(event) and fits(line)), None)
+        def is_it(line: Line) -> bool:
+            return line["event"].startswith(event) and fits(line)
 
-        def wait() -> Line:
-            with self._heard:
-                self._heard.wait_for(lambda: found() or not self._reader.is_alive(), PATIENCE_S)
-                line = found()
-                assert line is not None, f"never logged {event!r}: {self.text()}"
-                return line
-
-        return await asyncio.to_thread(wait)
+        return await asyncio.to_thread(self._output.first, is_it, event)
 
     def text(self) -> str:
         """Return the whole log."""
@@ -180,20 +170,8 @@ class Node:
 
     def _end(self) -> int:
         code = self._process.wait(PATIENCE_S)
-        self._reader.join(PATIENCE_S)
-        assert self._process.stdout is not None
-        self._process.stdout.close()
+        self._output.close()
         return code
-
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        for text in self._process.stdout:
-            line = _parsed(text)
-            with self._heard:
-                self.log.append(line)
-                self._heard.notify_all()
-        with self._heard:
-            self._heard.notify_all()
 
 
 def _parsed(text: str) -> Line:

@@ -14,9 +14,9 @@ from streamer_client.events import EMOTIONS, Severity
 from websockets.asyncio.client import connect
 
 from tests.end_to_end.conftest import StartNode
-from tests.end_to_end.running import PATIENCE_S
 from tests.end_to_end.sounds import Samples, linear
 from tests.end_to_end.speaking import STOP, hear, native_call, say, start, until
+from tests.processes import PATIENCE_S
 
 ANY = Rule(name="any", severity=Severity.INFO, message="m", emotions=EMOTIONS, count=1, within_s=10, cooldown_s=0)
 

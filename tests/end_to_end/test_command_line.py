@@ -15,9 +15,10 @@ import soundfile
 from tests.conformance.contract import wrong_with
 from tests.conftest import Broker, collect
 from tests.end_to_end.hearing import listening
-from tests.end_to_end.running import PATIENCE_S, STREAMER, Node, environment, streamer
+from tests.end_to_end.running import STREAMER, Node, environment, streamer
 from tests.end_to_end.sounds import RATE_HZ, Samples, resampled
 from tests.end_to_end.speaking import Outcome, essence, native_call
+from tests.processes import PATIENCE_S
 
 THE_MODEL_KNOWS_ANGER = True
 """Whether the default model is good enough to raise the angry-customer alert on the shipped call."""
@@ -165,7 +166,7 @@ async def test_the_alert_stands_on_the_bus_with_the_utterances_behind_it(  # noq
     angry = [said for said in reference.utterances if said["top"] == "angry" and not said["uncertain"]]
     with following("alerts", "--mqtt", broker.url, folder=tmp_path) as alerts:
         try:
-            await asyncio.to_thread(broker.wait_logged, r"emotion/v1/default/calls/\+/\+/utterance")
+            await asyncio.to_thread(broker.wait_logged, r"emotion-alerts-\w+/fence \(QoS")  # its last subscription
             async with collect(broker, "emotion/v1/default/alerts/#") as heard, listening(broker, call_id) as bus:
                 await native_call(node.url, recording, call_id=call_id)
                 await bus.ended()

@@ -24,6 +24,7 @@ from models.network import (
     positions,
 )
 from streamer.features import Moments, Prior, RunningNormaliser
+from tests.models.drawn import drawn_net
 
 BANDS = 61
 SHAPE = Shape(width=24, heads=2, feed_forward=(40, 32), listens=(1, 2), attention=10)
@@ -32,21 +33,7 @@ WHISPER_WIDTH, WHISPER_HIDDEN = 24, 40
 Weights = Callable[..., dict[str, np.ndarray]]
 
 
-def drawn_net(seed: int = 0) -> EmotionNet:
-    """A network in which no layer is idle, as after training."""
-    torch.manual_seed(seed)
-    net = EmotionNet(SHAPE)
-    with torch.no_grad():
-        for one in net.parameters():
-            one.add_(0.1 * torch.randn_like(one))
-        net.mean.copy_(0.2 * torch.randn(CHANNELS))
-        net.squares.copy_(net.mean**2 + 0.5 + torch.rand(CHANNELS))
-        net.pooled_norm.running_mean.copy_(0.2 * torch.randn(2 * CHANNELS))
-        net.pooled_norm.running_var.copy_(0.5 + torch.rand(2 * CHANNELS))
-    return net.eval()
-
-
-NET = drawn_net()
+NET = drawn_net(SHAPE, seed=0)
 
 
 def utterance(length: int, seed: int) -> np.ndarray:

@@ -22,6 +22,7 @@ from models.toml import to_toml
 from models.training import Recipe
 from streamer.emotion.model import CalibrationCard, EmotionModel, ModelCard, ModelError, load
 from streamer.features import Prior, RollingLogMel, RollingMfcc
+from tests.models.drawn import drawn_net
 
 WIDTH = 24
 CHANNELS = 2 * WIDTH
@@ -46,21 +47,7 @@ def configuration(front_end: str, weights: str = "int8") -> Configuration:
 CONFIGURATIONS = {front_end: configuration(front_end) for front_end in ("mfcc", "log-mel")}
 
 
-def drawn_net() -> EmotionNet:
-    """A network in which no layer is idle, as after training."""
-    torch.manual_seed(3)
-    net = EmotionNet(CONFIGURATIONS["mfcc"].shape)
-    with torch.no_grad():
-        for one in net.parameters():
-            one.add_(0.1 * torch.randn_like(one))
-        net.mean.copy_(0.2 * torch.randn(CHANNELS))
-        net.squares.copy_(net.mean**2 + 0.5 + torch.rand(CHANNELS))
-        net.pooled_norm.running_mean.copy_(0.2 * torch.randn(2 * CHANNELS))
-        net.pooled_norm.running_var.copy_(0.5 + torch.rand(2 * CHANNELS))
-    return net.eval()
-
-
-NET = drawn_net()
+NET = drawn_net(CONFIGURATIONS["mfcc"].shape, seed=3)
 
 
 def sound(n_samples: int, seed: int) -> np.ndarray:

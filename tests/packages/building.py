@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.running import PATIENCE_S as ANSWERS_WITHIN_S
 from tests.docs.running import Background
+from tests.processes import PATIENCE_S as ANSWERS_WITHIN_S
 from tests.tools.programs import uv
 
 ROOT = Path(__file__).resolve().parents[2]
