@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -49,6 +50,14 @@ def syllables(per_s: float, seconds: float, depth_db: float = 12.0) -> list[floa
     t = np.arange(int(seconds * 50)) / 50
     level_db = 60 - depth_db * (0.5 + 0.5 * np.cos(2 * np.pi * per_s * t))
     return [float(power) for power in 10 ** (level_db / 10)]
+
+
+def all_speech(powers: Sequence[float]) -> tuple[Sequence[float], list[int]]:
+    return powers, [1] * len(powers)
+
+
+def all_silence(powers: Sequence[float]) -> tuple[Sequence[float], list[int]]:
+    return powers, [0] * len(powers)
 
 
 @given(st.lists(st.tuples(st.integers(1, 90), st.floats(0, 1e9), st.integers(0, 160), st.booleans()), max_size=12))
@@ -154,41 +163,41 @@ def test_of_who_is_not_judged_no_frame_is_remembered() -> None:
 @pytest.mark.parametrize("per_s", [2.0, 4.0, 6.0])
 def test_each_swell_of_speech_is_a_syllable(per_s: float) -> None:
     counter = SyllableCounter()
-    counter.process([(power, 1) for power in syllables(per_s, 10)])
+    counter.process(*all_speech(syllables(per_s, 10)))
     assert counter.count == pytest.approx(per_s * 10, abs=1)
 
 
 def test_swells_of_less_than_2_db_are_none() -> None:
     counter = SyllableCounter()
-    counter.process([(power, 1) for power in syllables(4.0, 10, depth_db=1.9)])
+    counter.process(*all_speech(syllables(4.0, 10, depth_db=1.9)))
     assert counter.count == 0
 
 
 def test_swells_outside_speech_are_none() -> None:
     counter = SyllableCounter()
-    counter.process([(power, 0) for power in syllables(4.0, 10)])
+    counter.process(*all_silence(syllables(4.0, 10)))
     assert counter.count == 0
 
 
 def test_a_peak_far_below_the_loudest_is_none() -> None:
     counter = SyllableCounter()
-    counter.process([(power, 1) for power in [*syllables(4.0, 1), *(power / 1000 for power in syllables(4.0, 10))]])
+    counter.process(*all_speech([*syllables(4.0, 1), *(power / 1000 for power in syllables(4.0, 10))]))
     assert counter.count <= 5
 
 
 @given(st.lists(st.floats(1, 1e9), max_size=100), st.floats(0.1, 10))
 def test_the_count_does_not_depend_on_the_volume(powers: list[float], volume: float) -> None:
     counters = SyllableCounter(), SyllableCounter()
-    counters[0].process([(power, 1) for power in powers])
-    counters[1].process([(power * volume, 1) for power in powers])
+    counters[0].process(*all_speech(powers))
+    counters[1].process(*all_speech([power * volume for power in powers]))
     assert abs(counters[0].count - counters[1].count) <= 1
 
 
 def test_no_syllable_spans_missing_media() -> None:
     counter = SyllableCounter()
-    counter.process([(power, 1) for power in [1e3, 1e4, 1e5, 1e5]])
+    counter.process(*all_speech([1e3, 1e4, 1e5, 1e5]))
     counter.interrupt()
-    counter.process([(power, 1) for power in [1e2, 1e2, 1e2, 1e2]])
+    counter.process(*all_speech([1e2, 1e2, 1e2, 1e2]))
     assert counter.count == 0
 
 
