@@ -414,10 +414,15 @@ class Conversation:
 
     async def _conclude(self) -> None:
         """Turn verdicts into events, in the order of the call."""
-        while (item := await self._judging.get()) is not None:
-            if isinstance(item, asyncio.Future):
-                item.set_result(None)
-                continue
+        while await self._conclude_next():
+            pass
+
+    async def _conclude_next(self) -> bool:
+        """Turn the next verdict into an event, and keep nothing of it; False once there will be no more."""
+        item = await self._judging.get()
+        if isinstance(item, asyncio.Future):
+            item.set_result(None)
+        elif item is not None:
             heard = item.heard
             try:
                 await self._conclude_one(item, await item.judged)
@@ -437,6 +442,7 @@ class Conversation:
                 self._owed -= 1
                 self._look_for_room()
                 self._concluded.set()
+        return item is not None
 
     async def _conclude_one(self, item: _Unjudged, judged: Judged) -> None:
         event = self.call.conclude(item.heard, judged, self._its.wall_s())

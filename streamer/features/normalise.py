@@ -9,6 +9,7 @@ callers: they are no voiceprint and must not become one.
 """
 
 import math
+from functools import lru_cache
 
 import msgspec
 import numpy as np
@@ -63,6 +64,25 @@ class Moments(msgspec.Struct, frozen=True, eq=False):
         return Moments(self.n_frames + other.n_frames, self.total + other.total, self.squares + other.squares)
 
 
+@lru_cache(maxsize=16)
+def _sums(prior: Prior) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return what a prior counts as: sum and sum of squares. All callers share them; they are as long as a call's."""
+    mean, std = np.asarray(prior.mean), np.asarray(prior.std)
+    total, squares = prior.weight_frames * mean, prior.weight_frames * (np.square(std) + np.square(mean))
+    for sums in (total, squares):
+        sums.flags.writeable = False
+    return total, squares
+
+
+@lru_cache(maxsize=16)
+def _nothing(coefficients: int) -> Moments:
+    """Return the moments of a caller who has not spoken; all share them."""
+    nothing = Moments.of(np.empty((0, coefficients), dtype=np.float32))
+    for sums in (nothing.total, nothing.squares):
+        sums.flags.writeable = False
+    return nothing
+
+
 class RunningNormaliser:
     """The statistics of one caller in one call.
 
@@ -78,10 +98,8 @@ class RunningNormaliser:
 
     def __init__(self, prior: Prior) -> None:
         self._weight = prior.weight_frames
-        mean, std = np.asarray(prior.mean), np.asarray(prior.std)
-        self._prior_total = self._weight * mean
-        self._prior_squares = self._weight * (np.square(std) + np.square(mean))
-        self._heard = Moments.of(np.empty((0, len(mean)), dtype=np.float32))
+        self._prior_total, self._prior_squares = _sums(prior)
+        self._heard = _nothing(len(self._prior_total))
 
     @property
     def n_frames(self) -> float:

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import math
 from array import array
-from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Final
 
@@ -83,12 +82,19 @@ class Activity:
     """
 
     def __init__(self) -> None:
-        self._starts = array("q")
-        self._energies = array("d")
+        # A leg has a thousand of these: floats of four bytes are exact to a millionth of a dB.
+        self._energies = array("f")
         self._marks = array("H")
         """Of each frame: twice its clipped samples, and 1 if it is speech."""
         self._settled = 0
         """Of these, how many frames are counted."""
+        self._stretches: list[tuple[int, int]] = []
+        """Of each stretch of frames that follow one another: which is its first, and where that stands on the clock.
+
+        Of the oldest, the first frames may be forgotten: their numbers are below 0.
+        """
+        self._end = -1
+        """Where the next frame stands if it follows."""
         self._speech_frames = self._other_frames = 0
         self._speech_power = self._other_power = 0.0
         self._clipped = 0
@@ -114,7 +120,9 @@ class Activity:
 
     def extend(self, energies: Sequence[float], clipped: Sequence[int], is_speech: bool, start: int) -> None:
         """Take frames that follow one another and are alike; as `process` for each, ``start`` being the first one's."""
-        self._starts.extend(range(start, start + FRAME * len(energies), FRAME))
+        if start != self._end:
+            self._stretches.append((len(self._marks), start))
+        self._end = start + FRAME * len(energies)
         self._energies.extend(energies)
         self._marks.extend([2 * count + is_speech for count in clipped])
         if len(self._marks) - self._settled >= _SETTLED_AT_ONCE:
@@ -141,8 +149,11 @@ class Activity:
         self._syllables.process(powers, spoken)
         spare = len(self._marks) - (_MOST_KEPT if self.remembers else 0)
         if spare >= _SETTLED_AT_ONCE:
-            for column in (self._starts, self._energies, self._marks):
-                del column[:spare]
+            del self._energies[:spare]
+            del self._marks[:spare]
+            while len(self._stretches) > 1 and self._stretches[1][0] <= spare:
+                del self._stretches[0]
+            self._stretches = [(first - spare, start) for first, start in self._stretches]
         self._settled = len(self._marks)
 
     @property
@@ -185,10 +196,16 @@ class Activity:
 
     def _between(self, start_ms: float, end_ms: float) -> slice:
         """Return which of the remembered frames, whose starts rise, have their middle between two moments."""
-        begin, end = (
-            bisect_left(self._starts, (moment_ms - FRAME_MS / 2) * RATE_HZ / 1000) for moment_ms in (start_ms, end_ms)
-        )
+        begin, end = (self._first_from((moment_ms - FRAME_MS / 2) * RATE_HZ / 1000) for moment_ms in (start_ms, end_ms))
         return slice(begin, end)
+
+    def _first_from(self, position: float) -> int:
+        """Return which of the remembered frames is the first that starts at a place of the clock or behind it."""
+        for n, (first, start) in enumerate(self._stretches):
+            found = first + max(0, math.ceil((position - start) / FRAME))
+            if n + 1 == len(self._stretches) or found < self._stretches[n + 1][0]:
+                return min(max(0, found), len(self._marks))
+        return 0
 
     def _levels(self, which: slice) -> tuple[list[float], list[int]]:
         """Return the powers of some frames, and of each whether it is speech."""

@@ -52,6 +52,31 @@ def syllables(per_s: float, seconds: float, depth_db: float = 12.0) -> list[floa
     return [float(power) for power in 10 ** (level_db / 10)]
 
 
+@given(
+    st.lists(st.tuples(st.integers(1, 700), st.integers(0, 3)), min_size=1, max_size=6),
+    st.floats(-100, 22_000),
+    st.floats(0, 16_000),
+)
+def test_an_utterance_is_found_among_the_frames_whatever_is_missing_before_it(
+    stretches: list[tuple[int, int]], back_ms: float, length_ms: float
+) -> None:
+    activity, starts = Activity(), []
+    at = 0
+    for frames, missing in stretches:
+        at += missing * FRAME
+        for n in range(frames):
+            starts.append(at + n * FRAME)
+            activity.process(float(len(starts)), 0, is_speech=True, start=starts[-1])
+        at += frames * FRAME
+    begin_ms = max(0.0, at / 8 - back_ms)
+    activity._settle()
+    remembered = starts[len(starts) - len(activity._marks) :]
+    found = activity._between(begin_ms, begin_ms + length_ms)
+    middles = [start + FRAME / 2 for start in remembered]
+    expected = [n for n, middle in enumerate(middles) if begin_ms * 8 <= middle < (begin_ms + length_ms) * 8]
+    assert list(range(len(remembered)))[found] == expected
+
+
 def all_speech(powers: Sequence[float]) -> tuple[Sequence[float], list[int]]:
     return powers, [1] * len(powers)
 
@@ -145,7 +170,7 @@ def test_what_lies_long_back_is_forgotten() -> None:
     for n in range(5000):
         is_pause = 4000 <= n < 4010
         put(activity, square(10 if is_pause else 1000), not is_pause, 20.0 * n)
-        kept = [len(column) for column in (activity._starts, activity._energies, activity._marks)]
+        kept = [len(column) for column in (activity._energies, activity._marks)]
         assert len(set(kept)) == 1
         assert kept[0] <= 1000 + 2 * 64, "20 s, and what is counted and let go of together"
     assert activity.utterance(80_000, 100_000).snr_db == pytest.approx(40, abs=0.01), "20 s back is still known"
