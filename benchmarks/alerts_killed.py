@@ -28,7 +28,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -345,16 +345,14 @@ class Experiment:
         return [str(name) for (name,) in self._ask("SELECT alert FROM deliveries WHERE state = 'pending'")]
 
     def _ask(self, question: str) -> list[tuple[object, ...]]:
-        """Ask the state, as a person with a tool would."""
+        """Ask the state, as a person with a tool would; the log of a service that was killed is left to the next."""
         if not self._state.exists() or not self._state.stat().st_size:
             return []
-        with sqlite3.connect(self._state, timeout=30) as state:
+        with closing(sqlite3.connect(f"{self._state.resolve().as_uri()}?mode=ro", uri=True, timeout=30)) as state:
             try:
                 return state.execute(question).fetchall()
             except sqlite3.OperationalError:
                 return []  # it is being made
-            finally:
-                state.rollback()
 
     async def _count(self, listening: asyncio.Event) -> None:
         """Hear what the broker delivers, message by message."""

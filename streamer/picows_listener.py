@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import structlog
@@ -75,12 +75,20 @@ class _Wire:
 
     def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
         self.write = transport.write
-        self.writelines = transport.writelines
         self.get_write_buffer_size = transport.get_write_buffer_size
         self.set_write_buffer_limits = transport.set_write_buffer_limits
         self.get_extra_info = transport.get_extra_info
         self.abort = transport.abort
         self.close = close
+
+    def writelines(self, pieces: Iterable[bytes | memoryview]) -> None:
+        """Write a frame that picows gives in two: its head, in memory of its own, and a message of over 8 KiB.
+
+        In one piece. A transport may keep the pieces until the socket takes more, and the head is written over by that
+        of the next frame. And asyncio's own tells nobody that it keeps too much, before Python 3.12.9 and 3.13.2
+        (https://github.com/python/cpython/issues/127655).
+        """
+        self.write(b"".join(pieces))
 
 
 class Frames(WSProtocol):  # type: ignore[misc] # as above

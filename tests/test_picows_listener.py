@@ -1,8 +1,13 @@
-"""The listener on picows beside the one on websockets: a flood, and its end."""
+"""The listener on picows beside the one on websockets: a flood, a peer that is slow, and its end."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
 import pytest
+import uvloop
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Opcode
@@ -33,3 +38,22 @@ async def test_a_listener_that_closes_says_1001_and_waits_for_who_is_served(libr
         with pytest.raises(ConnectionClosed):
             await peer.recv()
         assert peer.close_code == 1001
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+@both
+def test_what_waits_for_a_slow_peer_is_not_written_over_by_what_is_said_next(
+    library: str, new_loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    sizes = (100, 9_000, 70_000, 200_000)  # a head has one length in 7, 16 or 64 bits; 28 MB fill any socket
+    said = [chr(ord("a") + n % 26) * sizes[n % len(sizes)] for n in range(400)]
+
+    async def tell(peer: Any) -> None:
+        await asyncio.gather(*(peer.send(text) for text in said))
+
+    async def hear() -> list[str | bytes]:
+        async with listening(library, serving=tell) as ours, connect(ours.url) as peer:
+            return [await peer.recv() for _ in said]
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        assert runner.run(hear()) == said

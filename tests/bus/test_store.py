@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -99,23 +100,24 @@ def test_after_an_objection_no_byte_of_the_call_is_in_the_files_any_more(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
     path = tmp_path_factory.mktemp("store") / "outbox.sqlite"
-    store = Store(path, max_rows=1000, max_age_s=DAY_S)
-    without_syncs(store)
-    sizes = st.sampled_from([0, 100, 600, 3000, 9000])  # in a page, several to a page, over several pages
-    for n in range(data.draw(st.integers(1, 40))):
-        call = data.draw(st.sampled_from(["objects", "other", "third"]))
-        with store.transaction():
-            store.put([msgspec.structs.replace(message(f"{call}-{n}", call=call), payload=bytes(data.draw(sizes)))], 0)
-        if data.draw(st.integers(0, 3)) == 0:
+    # Closed in any case: a draw may end the example.
+    with contextlib.closing(Store(path, max_rows=1000, max_age_s=DAY_S)) as store:
+        without_syncs(store)
+        sizes = st.sampled_from([0, 100, 600, 3000, 9000])  # in a page, several to a page, over several pages
+        for n in range(data.draw(st.integers(1, 40))):
+            call = data.draw(st.sampled_from(["objects", "other", "third"]))
+            one = msgspec.structs.replace(message(f"{call}-{n}", call=call), payload=bytes(data.draw(sizes)))
             with store.transaction():
-                store.remove([row.seq for row in store.pending(0, data.draw(st.integers(0, 3)))])
-    with store.transaction():
-        store.put([message("other-last", call="other")], 0)
-        store.remove_call("objects")
-    store.tidy(idle=False)
-    assert b"objects" not in on_disk(path)
-    assert b"other-last" in on_disk(path)
-    store.close()
+                store.put([one], 0)
+            if data.draw(st.integers(0, 3)) == 0:
+                with store.transaction():
+                    store.remove([row.seq for row in store.pending(0, data.draw(st.integers(0, 3)))])
+        with store.transaction():
+            store.put([message("other-last", call="other")], 0)
+            store.remove_call("objects")
+        store.tidy(idle=False)
+        assert b"objects" not in on_disk(path)
+        assert b"other-last" in on_disk(path)
 
 
 def test_copies_of_what_was_delivered_go_when_there_is_time(store: Store, path: Path) -> None:

@@ -37,6 +37,8 @@ def leave_linux() -> None:
         for name in names:
             if hasattr(place, name) and name not in _OF_OTHERS:
                 delattr(place, name)
+    if hasattr(os, "process_cpu_count"):  # from Python 3.13 on; it asks for the affinity where there was one at import
+        os.process_cpu_count = os.cpu_count
     os.supports_effective_ids.clear()
     asyncio.SelectorEventLoop.add_signal_handler = _cannot  # type: ignore[method-assign, assignment]
 
