@@ -13,12 +13,12 @@ from contextlib import suppress
 from functools import partial
 from typing import Final
 
-from websockets.asyncio.server import Server, serve
+from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request, Response
 from websockets.protocol import Event
-from websockets.typing import Subprotocol
+from websockets.typing import BytesLike, Subprotocol
 
 from streamer.access.tls import client_certificate
 from streamer.auth import Pass
@@ -44,7 +44,7 @@ class Connection(GuardedConnection):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         super().connection_made(transport)
-        self.holding: Holding[Frame] = Holding(self._taken, super().process_event)
+        self.holding: Holding = Holding(self._leave)
 
     def process_event(self, event: Event) -> None:
         """Hold a message that may be audio, which saves its way through a queue and a task; see `streamer.rounds`."""
@@ -53,7 +53,7 @@ class Connection(GuardedConnection):
             if opcode is _TEXT or opcode is _BINARY:
                 if not event.fin:
                     self.holding.pass_by(ends=False)
-                elif self.holding.offer(opcode, event):
+                elif self._is_held(opcode, event.data):
                     return
             elif opcode is Opcode.CONT:
                 self.holding.pass_by(ends=event.fin)
@@ -66,17 +66,27 @@ class Connection(GuardedConnection):
         self.holding.flush()
         super().connection_lost(exc)
 
-    def _taken(self, frames: Sequence[Frame], ear: Ear) -> int:
-        """Show messages to who may take them; return how many were taken."""
-        messages: list[Message] = []
-        with suppress(UnicodeDecodeError):  # it is refused where it is read
-            messages.extend(
-                bytes(frame.data) if frame.opcode is _BINARY else str(frame.data, "utf-8") for frame in frames
-            )
-        taken = ear.overhear(messages)
-        self.frames_read += taken
-        self.bytes_read += sum([len(frame.data) for frame in frames[:taken]])
-        return taken
+    def _is_held(self, opcode: Opcode, data: BytesLike) -> bool:
+        """Hold a whole message; False where it is for the reader."""
+        if self.holding.ear is None:
+            self.holding.pass_by(ends=True)
+            return False
+        try:
+            # Now, while it is in the processor's cache.
+            message: Message = str(data, "utf-8") if opcode is _TEXT else bytes(data)
+        except UnicodeDecodeError:
+            self.holding.pass_by(ends=True)  # it is refused where it is read
+            return False
+        if not self.holding.offer(opcode, message):
+            return False
+        self.frames_read += 1
+        self.bytes_read += len(data)
+        return True
+
+    def _leave(self, message: Message) -> None:
+        """Leave to the reader what was held."""
+        frame = Frame(_TEXT, message.encode()) if isinstance(message, str) else Frame(_BINARY, message)
+        ServerConnection.process_event(self, frame)  # it is counted
 
 
 class WebSocketPeer:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import Final
 
@@ -79,7 +79,7 @@ class PicowsPeer(WSListener):
         self._serve = serve
         self._loop = asyncio.get_running_loop()
         self._control = Bucket(CONTROL_PER_S, CONTROL_AT_ONCE)
-        self._holding: Holding[Message] = Holding(_shown, self._leave)
+        self._holding: Holding = Holding(self._leave)
         self._unread: deque[Message] = deque()
         self._reader: asyncio.Future[None] | None = None
         """Waits for a message."""
@@ -315,7 +315,3 @@ class PicowsPeer(WSListener):
         if not (self._over or self._closing):
             self._socket.send_ping()
             self._wait_to_ping()
-
-
-def _shown(messages: Sequence[Message], ear: Ear) -> int:
-    return ear.overhear(messages)

@@ -6,7 +6,7 @@ worked on several at a time, and what can be done to the frames of all legs at o
 frames, and so the verdicts, are the same (`streamer.leg`).
 
 Nothing is told later for it. What is waited for is the end of an utterance, and a leg knows how much silence is still
-missing to that (`Leg.due_ms`): with 400 ms of it to come, nothing that comes within the next 100 ms can have a result.
+missing to that (`Leg.due_ms`): with 400 ms of it to come, nothing that comes within the next 200 ms can have a result.
 
 A wheel of rounds: a call that something has come for is put into the round in which it is due, ``LATEST`` at most.
 The wheel turns while anything is on it, and no timer runs while nothing is. A round that has very much to do (a crowd
@@ -31,8 +31,8 @@ from streamer.heard import Heard
 from streamer.leg import Leg
 
 ROUND_S: Final = FRAME_MS / 1000
-LATEST: Final = 5
-"""Rounds for which a call may wait that nothing is expected of: 100 ms, a quarter of the usual hangover."""
+LATEST: Final = 10
+"""Rounds for which a call may wait that nothing is expected of: 200 ms, half of the usual hangover."""
 FRAMES_AT_ONCE: Final = 512
 """A few ms of work; whoever waited much longer for the loop would notice."""
 

@@ -146,7 +146,7 @@ class Lane:
         self.peer = LivePeer(*self.messages[0])
         self.session = Session(self.peer, way.new_dialect(), ADMITTED, its)
         self.task = asyncio.create_task(self.session.run())
-        self.holding: Holding[Message] = Holding(lambda messages, ear: ear.overhear(messages), self._refuse)
+        self.holding: Holding = Holding(self._refuse)
 
     def _refuse(self, message: Message) -> None:
         raise AssertionError(f"not taken in passing: {message!r:.80}")

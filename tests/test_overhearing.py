@@ -53,11 +53,11 @@ class Passing(ListPeer):
         super().__init__([])
         self.overheard = self.read = 0
         self._left: asyncio.Queue[Message | None] = asyncio.Queue()
-        self.holding: Holding[Message] = Holding(self._show, self._left.put_nowait)
+        self.holding = Holding(self._left.put_nowait)
         self._ear: Ear | None = None
 
     def show(self, ear: Ear | None) -> None:
-        self._ear = ear
+        self._ear = None if ear is None else Counted(ear, self)
 
     async def messages(self) -> AsyncIterator[Message]:
         while self.closed is None:
@@ -86,9 +86,18 @@ class Passing(ListPeer):
         await super().close(code, reason)
         self.hang_up()
 
-    def _show(self, messages: Sequence[Message], ear: Ear) -> int:
-        taken = ear.overhear(messages)
-        self.overheard += taken
+
+class Counted:
+    """An ear, and how many messages it took."""
+
+    def __init__(self, ear: Ear, peer: Passing) -> None:
+        self.expect = ear.expect
+        self._ear = ear
+        self._peer = peer
+
+    def overhear(self, messages: Sequence[Message]) -> int:
+        taken = self._ear.overhear(messages)
+        self._peer.overheard += taken
         return taken
 
 

@@ -161,7 +161,7 @@ def test_audio_that_is_held_is_not_waited_for(loop: Loop, held_ms: float) -> Non
     one = Talk(loop, Party(100.0))
     rounds().add(one, lambda: None, held_ms)
     turns(loop, 20)
-    assert one.worked_at_ms == [{0: 100.0, 20: 100.0, 100: 20.0, 200: 20.0}[held_ms]]
+    assert one.worked_at_ms == [{0: 120.0, 20: 100.0, 100: 20.0, 200: 20.0}[held_ms]]
 
 
 @pytest.mark.parametrize("message_ms", [20, 40, 100, 200])
@@ -193,7 +193,7 @@ def test_what_comes_for_a_call_that_waits_already_is_worked_on_with_the_rest_in_
         wheel.add(one)
         loop.advance(20)
     turns(loop, 20)
-    assert one.worked_at_ms == [100.0]
+    assert one.worked_at_ms == [LATEST * ROUND_MS]
     assert one.in_the_end == one.heard == [(0, code) for code in range(5)]
 
 
@@ -241,7 +241,7 @@ def test_what_comes_for_another_round_while_work_goes_on_has_one(loop: Loop) -> 
         wheel.add(one, again)  # its reader holds more at once
 
     wheel.add(one, hand_over)
-    turns(loop, 20)
+    turns(loop, 2 * LATEST + 2)
     assert one.in_the_end == [(0, 1), (0, 2)]
     assert len(one.worked_at_ms) == 2
     assert loop.is_idle

@@ -8,35 +8,30 @@ nothing is held, for it would overtake. This file must never look into a message
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Final, Generic, TypeVar
+from collections.abc import Callable
+from typing import Final
 
-from streamer.load.pacing import TURN
 from streamer.session import Ear
+from streamer.wire.events import Message
 
-MOST_HELD: Final = TURN
-"""Messages; about a third of a second of audio."""
-
-_T = TypeVar("_T")
+MOST_HELD: Final = 40
+"""Messages; as many as two parties of a call bring in two fifths of a second."""
 
 
-class Holding(Generic[_T]):
+class Holding:
     """Holds the messages of one stream.
 
     Parameters
     ----------
-    show
-        Shows messages to an ear; how many of them, from the first, were taken.
     leave
         Leaves a message to the reader.
     """
 
-    __slots__ = ("_form", "_held", "_leave", "_show", "ear", "keeps_pace", "unread")
+    __slots__ = ("_form", "_held", "_leave", "ear", "keeps_pace", "unread")
 
-    def __init__(self, show: Callable[[Sequence[_T], Ear], int], leave: Callable[[_T], None]) -> None:
-        self._show = show
+    def __init__(self, leave: Callable[[Message], None]) -> None:
         self._leave = leave
-        self._held: list[_T] = []
+        self._held: list[Message] = []
         self._form: object = None
         """In what the audio comes, as soon as some has."""
         self.ear: Ear | None = None
@@ -55,7 +50,7 @@ class Holding(Generic[_T]):
         self.ear = None
         self.unread -= 1
 
-    def offer(self, form: object, message: _T) -> bool:
+    def offer(self, form: object, message: Message) -> bool:
         """Hold or have taken a whole message; False: the caller leaves it to the reader now, all held have gone ahead.
 
         Parameters
@@ -73,7 +68,7 @@ class Holding(Generic[_T]):
                     if len(self._held) >= MOST_HELD:
                         self.hand_over()
                     return True
-            elif not self._held and self._show((message,), ear):
+            elif not self._held and ear.overhear((message,)):
                 self._form = form
                 return True
         self.pass_by(ends=True)
@@ -104,7 +99,7 @@ class Holding(Generic[_T]):
         """Have all that is held taken, up to the first message that needs more than that; it and the rest are read."""
         held, ear = self._held, self.ear
         if ear is not None and held and self.keeps_pace():
-            del held[: self._show(held, ear)]
+            del held[: ear.overhear(held)]
         self.flush()
 
 

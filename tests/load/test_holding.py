@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.load.holding import MOST_HELD, Holding
-from streamer.session import Ear
 from streamer.wire.events import Message
 
 MESSAGE = st.tuples(st.sampled_from(["text", "bytes"]), st.booleans())
@@ -19,12 +18,16 @@ STEP = st.one_of(
 )
 
 
+def is_audio(message: Message) -> bool:
+    return isinstance(message, str)
+
+
 class Stream:
-    """A stream whose messages are numbers; an ear that takes those that it is told to."""
+    """A stream whose messages are numbers, as text where they are audio; an ear that takes those that it is told to."""
 
     def __init__(self, *, expects: bool = True) -> None:
-        self.holding: Holding[tuple[int, bool]] = Holding(self._show, self.queue_append)
-        self.queue: list[tuple[int, bool]] = []
+        self.holding = Holding(self.queue_append)
+        self.queue: list[Message] = []
         self.seen: list[int] = []
         self.to_fetch: list[Callable[[], None]] = []
         self.expects = expects
@@ -33,7 +36,7 @@ class Stream:
         self.waits = False
         self.wait()
 
-    def queue_append(self, message: tuple[int, bool]) -> None:
+    def queue_append(self, message: Message) -> None:
         self.queue.append(message)
 
     def wait(self) -> None:
@@ -46,7 +49,7 @@ class Stream:
         """Take a message, if there is one."""
         self.wait()
         if self.queue:
-            self.seen.append(self.queue.pop(0)[0])
+            self.seen.append(int(self.queue.pop(0)))
             self.holding.note_read()
             self.waits = False
 
@@ -56,18 +59,15 @@ class Stream:
         return self.expects
 
     def overhear(self, messages: Sequence[Message]) -> int:
-        raise NotImplementedError(messages)
-
-    def _show(self, messages: Sequence[tuple[int, bool]], ear: Ear) -> int:
-        assert ear is self
         assert not self.queue, "a message was shown while one before it waits"
-        audio = list(takewhile(lambda message: message[1], messages))
-        self.seen += [number for number, _ in audio]
+        audio = list(takewhile(is_audio, messages))
+        self.seen += map(int, audio)
         return len(audio)
 
     def come(self, form: str, number: int, *, audio: bool = True) -> None:
-        if not self.holding.offer(form, (number, audio)):
-            self.queue.append((number, audio))
+        message: Message = str(number) if audio else str(number).encode()
+        if not self.holding.offer(form, message):
+            self.queue.append(message)
 
     def fetch(self) -> None:
         due, self.to_fetch = self.to_fetch, []
@@ -94,7 +94,7 @@ def test_whatever_happens_each_message_is_seen_once_and_in_its_order(
                 stream.holding.pass_by(ends=False)
             case "last piece":
                 stream.holding.pass_by(ends=True)
-                stream.queue.append((number, False))
+                stream.queue.append(str(number).encode())
                 number += 1
             case (form, audio):
                 stream.come(form, number, audio=bool(audio))
@@ -132,7 +132,7 @@ def test_who_is_above_the_limits_is_read_and_not_shown() -> None:
         stream.come("bytes", number)
     stream.fetch()
     assert stream.seen == [0]
-    assert [number for number, _ in stream.queue] == [1, 2]
+    assert list(map(int, stream.queue)) == [1, 2]
 
 
 def test_what_comes_while_the_reader_is_at_work_is_read() -> None:
@@ -140,4 +140,4 @@ def test_what_comes_while_the_reader_is_at_work_is_read() -> None:
     stream.come("text", 0, audio=False)
     stream.read()
     stream.come("bytes", 1)
-    assert [number for number, _ in stream.queue] == [1]
+    assert list(map(int, stream.queue)) == [1]
