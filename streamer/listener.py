@@ -44,7 +44,7 @@ class Connection(GuardedConnection):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         super().connection_made(transport)
-        self.holding: Holding = Holding(self._leave)
+        self.holding: Holding = Holding(self._leave, self._portions.doze)
 
     def process_event(self, event: Event) -> None:
         """Hold a message that may be audio, which saves its way through a queue and a task; see `streamer.rounds`."""
@@ -137,6 +137,7 @@ class WebSocketPeer:
     async def close(self, code: int, reason: str) -> None:
         """Close the connection, whatever the peer is still sending; a second time changes nothing."""
         already, self._closing = self._closing, True
+        self._connection.holding.wake()
         closing = asyncio.create_task(self._connection.close(code, reason), name="closing")
         if not (self._reading or already):
             # The peer may be in full flow: its close is behind what it sent, so that has to be read, and dropped.

@@ -79,7 +79,7 @@ class PicowsPeer(WSListener):
         self._serve = serve
         self._loop = asyncio.get_running_loop()
         self._control = Bucket(CONTROL_PER_S, CONTROL_AT_ONCE)
-        self._holding: Holding = Holding(self._leave)
+        self._holding: Holding = Holding(self._leave, self._doze)
         self._unread: deque[Message] = deque()
         self._reader: asyncio.Future[None] | None = None
         """Waits for a message."""
@@ -94,6 +94,8 @@ class PicowsPeer(WSListener):
         self._over = False
         """Nothing more comes, and nothing is sent."""
         self._behind = False
+        self._dozes = False
+        self._stopped = False
         self._writable = asyncio.Event()
         self._writable.set()
         self._gone = asyncio.Event()
@@ -188,6 +190,7 @@ class PicowsPeer(WSListener):
     async def close(self, code: int, reason: str) -> None:
         """Close the connection, whatever the peer is still sending; a second time changes nothing."""
         already, self._closing = self._closing, True
+        self._holding.wake()
         if not (already or self._over):
             self._say_close(code, reason)
             # The peer may be in full flow: its close is behind what it sent, so that has to be read, and dropped.
@@ -289,9 +292,19 @@ class PicowsPeer(WSListener):
         self._wake()
 
     def _hold_back(self, *, behind: bool) -> None:
-        if behind is not self._behind:
-            self._behind = behind
-            self._below.hold_back(behind)
+        self._behind = behind
+        self._settle()
+
+    def _doze(self, asleep: bool) -> None:
+        """Read no more for now: the socket keeps what comes; or go on."""
+        self._dozes = asleep
+        self._settle()
+
+    def _settle(self) -> None:
+        stop = self._behind or self._dozes
+        if stop is not self._stopped:
+            self._stopped = stop
+            self._below.hold_back(stop)
 
     def _wake(self) -> None:
         if self._reader is not None and not self._reader.done():

@@ -8,6 +8,9 @@ frames, and so the verdicts, are the same (`streamer.leg`).
 Nothing is told later for it. What is waited for is the end of an utterance, and a leg knows how much silence is still
 missing to that (`Leg.due_ms`): with 400 ms of it to come, nothing that comes within the next 200 ms can have a result.
 
+The same knowledge saves reads. A stream whose call is not due for some rounds need not be read until shortly before:
+what comes waits in the socket, and one read brings all of it (`remind`, `streamer.load.holding`).
+
 A wheel of rounds: a call that something has come for is put into the round in which it is due, ``LATEST`` at most.
 The wheel turns while anything is on it, and no timer runs while nothing is. A round that has very much to do (a crowd
 of recordings, a network that stood still) lets others have the loop in between. This file must never wait, and never
@@ -41,6 +44,8 @@ log = structlog.get_logger()
 T = TypeVar("T")
 HandOver = Callable[[], None]
 """Has what is held of a stream taken by its call."""
+Wake = Callable[[], None]
+"""Has a stream read again."""
 
 
 class Worked(Protocol):
@@ -57,6 +62,20 @@ class Worked(Protocol):
         ...
 
 
+class _Place:
+    """A call's place on the wheel."""
+
+    __slots__ = ("hand_overs", "turn", "wakes")
+
+    def __init__(self, turn: int) -> None:
+        self.turn = turn
+        """In which turn it is due."""
+        self.hand_overs: list[HandOver] = []
+        """What has to be fetched then."""
+        self.wakes: list[Wake] = []
+        """Which streams have to be read from the turn before on."""
+
+
 class Rounds:
     """The rounds of a process.
 
@@ -70,14 +89,16 @@ class Rounds:
         self._monotonic_s = monotonic_s
         self._wheel: deque[list[Worked]] = deque([] for _ in range(LATEST))
         """Who is due in the next round, in the one after, ..."""
-        self._held: dict[Worked, list[HandOver]] = {}
-        """Of each call on the wheel or due: what has to be fetched."""
+        self._turns = 0
+        """How often it has turned."""
+        self._places: dict[Worked, _Place] = {}
+        """Of each call on the wheel or due."""
         self._due: deque[Worked] = deque()
         """Calls whose round has come."""
         self._timer: asyncio.Handle | None = None
         self._at_work = False
 
-    def add(self, conversation: Worked, hand_over: HandOver | None = None, held_ms: float = 0.0) -> None:
+    def add(self, conversation: Worked, hand_over: HandOver | None = None, held_ms: float = 0.0) -> int:
         """See to it that what has come for a call is worked on when that can have a result.
 
         Parameters
@@ -88,25 +109,40 @@ class Rounds:
             Fetches what is held.
         held_ms
             How much audio that is by now.
+
+        Returns
+        -------
+        int
+            In how many turns it is due; 0 where it is due now.
         """
-        held = self._held.get(conversation)
-        if held is None:
+        place = self._places.get(conversation)
+        if place is None:
             if self._at_work and hand_over is None:
-                return  # it is this call's turn
-            held = self._held[conversation] = []
+                return 0  # it is this call's turn
             due_ms = min([leg.due_ms for leg in conversation.call.legs]) - held_ms
             rounds = LATEST - 1 if due_ms >= LATEST * FRAME_MS else max(0, math.ceil(due_ms / FRAME_MS))
-            self._wheel[min(rounds, LATEST - 1)].append(conversation)
+            rounds = min(rounds, LATEST - 1)
+            place = self._places[conversation] = _Place(self._turns + rounds + 1)
+            self._wheel[rounds].append(conversation)
         if hand_over is not None:
-            held.append(hand_over)
+            place.hand_overs.append(hand_over)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(ROUND_S, self._turn)
+        return max(0, place.turn - self._turns)
+
+    def remind(self, conversation: Worked, wake: Wake) -> None:
+        """Have a stream read again in the turn before its call's; `add` has said that there is one."""
+        self._places[conversation].wakes.append(wake)
 
     def _turn(self) -> None:
         """Turn the wheel by a round."""
+        self._turns += 1
         self._due.extend(self._wheel.popleft())
         self._wheel.append([])
-        self._timer = asyncio.get_running_loop().call_later(ROUND_S, self._turn) if self._held else None
+        self._timer = asyncio.get_running_loop().call_later(ROUND_S, self._turn) if self._places else None
+        for conversation in self._wheel[0]:
+            for wake in self._places[conversation].wakes:
+                _without_harm(conversation, wake)
         if self._due:
             self._round()
 
@@ -120,7 +156,7 @@ class Rounds:
         while self._due and n_codes < FRAMES_AT_ONCE * FRAME:
             conversation = self._due.popleft()
             calls.append(conversation)
-            for hand_over in self._held.pop(conversation, ()):
+            for hand_over in self._places.pop(conversation).hand_overs:
                 _without_harm(conversation, hand_over)
             for leg in conversation.call.legs:
                 codes = leg.frames()

@@ -27,7 +27,7 @@ from streamer.load.pacing import TURN
 from streamer.load.refusals import DRAINING, FULL, OF_THE_NODE, why_refused
 from streamer.observing.loggable import loggable
 from streamer.part import Part
-from streamer.rounds import HandOver
+from streamer.rounds import HandOver, Wake
 from streamer.wire.events import (
     BAD_TOKEN,
     Audio,
@@ -102,8 +102,12 @@ class Peer(Protocol):
 class Ear(Protocol):
     """Takes messages that need no answer and no waiting."""
 
-    def expect(self, hand_over: HandOver) -> bool:
-        """Take note that messages are held, and call `hand_over` when it is time; False: do not hold them."""
+    def expect(self, hand_over: HandOver) -> int:
+        """Take note that messages are held, and call `hand_over` in so many rounds; 0: do not hold them."""
+        ...
+
+    def remind(self, wake: Wake) -> None:
+        """Call `wake` a round before that."""
         ...
 
     def overhear(self, messages: Sequence[Message]) -> int:
@@ -258,13 +262,19 @@ class Session:
         if not self._expired:  # else it was we who closed
             await self._take(self._asked(self._dialect.closed))
 
-    def expect(self, hand_over: HandOver) -> bool:
+    def expect(self, hand_over: HandOver) -> int:
         """Have what is held of the stream fetched in the round in which it is due, if the call has room for it."""
-        conversation = self._conversation
-        if conversation is None or self._expired or not conversation.has_room:
-            return False
-        self._its.rounds.add(conversation, hand_over, self._piece_ms)
-        return True
+        conversation, part = self._conversation, self._part
+        if conversation is None or part is None or self._expired or not conversation.has_room:
+            return 0
+        rounds = self._its.rounds.add(conversation, hand_over, self._piece_ms)
+        # A recording that is sent faster than it was spoken is not to be read more slowly.
+        return max(1, rounds) if part.start.speed == 1.0 else 1
+
+    def remind(self, wake: Wake) -> None:
+        """Have the stream read again a round before."""
+        if self._conversation is not None:
+            self._its.rounds.remind(self._conversation, wake)
 
     def overhear(self, messages: Sequence[Message]) -> int:
         """Take messages that are audio of a call that has room for it; of the first other, remember what it means.

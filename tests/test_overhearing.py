@@ -47,14 +47,18 @@ def spoken() -> NDArray[np.int16]:
 
 
 class Passing(ListPeer):
-    """A peer whose transport shows messages as they come, or holds them for a round."""
+    """A peer whose transport shows messages as they come, or holds them for a round and dozes meanwhile."""
 
     def __init__(self) -> None:
         super().__init__([])
         self.overheard = self.read = 0
         self._left: asyncio.Queue[Message | None] = asyncio.Queue()
-        self.holding = Holding(self._left.put_nowait)
+        self.holding = Holding(self._left.put_nowait, self._doze)
         self._ear: Ear | None = None
+        self._socket: list[Message] = []
+        """What has come and was not read from there."""
+        self._asleep = False
+        self.dozed = 0
 
     def show(self, ear: Ear | None) -> None:
         self._ear = None if ear is None else Counted(ear, self)
@@ -70,15 +74,29 @@ class Passing(ListPeer):
             yield message
 
     def say(self, message: Message) -> None:
-        if not self.holding.offer(type(message), message):
-            self._left.put_nowait(message)
+        self._socket.append(message)
+        self._receive()
+
+    def _doze(self, asleep: bool) -> None:
+        self._asleep = asleep
+        self.dozed += asleep
+
+    def _receive(self) -> None:
+        while self._socket and not self._asleep:
+            message = self._socket.pop(0)
+            if not self.holding.offer(type(message), message):
+                self._left.put_nowait(message)
 
     async def all_read(self, done: Callable[[], bool] = lambda: False) -> None:
         """Return once the reader waits for more, or never will again."""
+        self._receive()
         while self.holding.ear is None and not (done() or self.closed):  # noqa: ASYNC110 - no event says so
             await asyncio.sleep(0)
 
     def hang_up(self) -> None:
+        while self._socket:
+            self.holding.wake()
+            self._receive()
         self.holding.flush()
         self._left.put_nowait(None)
 
@@ -92,6 +110,7 @@ class Counted:
 
     def __init__(self, ear: Ear, peer: Passing) -> None:
         self.expect = ear.expect
+        self.remind = ear.remind
         self._ear = ear
         self._peer = peer
 
@@ -309,7 +328,8 @@ async def test_numbers_that_jump_and_media_out_of_order_change_nothing(stage, sp
     assert expected.facts["published"]
     found = await on.in_passing(Twilio(), script, seed)
     assert found.facts == expected.facts
-    assert found.peer.overheard > len(script) / 2
+    assert found.peer.overheard > len(script) / 5
+    assert found.peer.dozed
 
 
 @pytest.mark.parametrize("turn", [0.0, 0.5])
@@ -479,7 +499,7 @@ async def test_parts_of_a_call_that_are_overheard_together_are_what_they_are_apa
         its.admission.drain()
         await asyncio.gather(*tasks)
         its = await services(**BOTH, audio__join_grace_s=3600, clock=Clock())
-        assert (peers[0][0].overheard > 300) == in_passing
+        assert (peers[0][0].overheard > 200) == in_passing
         told = [[_plain(m["event"]["data"]) for m in peer.heard if m["type"] == "event"] for peer, _ in peers]
         assert all(told)
         found.append(told)

@@ -276,8 +276,9 @@ def test_whatever_comes_when_everything_is_worked_on_once_in_order_and_in_time(c
             if is_held:
                 wheel.add(one, hand_over)
             else:
-                for earlier in list(wheel._held.get(one, ())):  # a reader hands over what it holds before it goes on
-                    wheel._held[one].remove(earlier)
+                place = wheel._places.get(one)
+                for earlier in list(place.hand_overs) if place else ():  # a reader hands over what it holds first
+                    place.hand_overs.remove(earlier)
                     earlier()
                 hand_over()
             waits_since.setdefault(who, loop.now_ms)

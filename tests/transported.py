@@ -42,9 +42,12 @@ class Taking:
         self._got = got
         self.taken = 0
 
-    def expect(self, hand_over: Callable[[], None]) -> bool:
+    def expect(self, hand_over: Callable[[], None]) -> int:
         asyncio.get_running_loop().call_soon(hand_over)
-        return True
+        return 1
+
+    def remind(self, wake: Callable[[], None]) -> None:
+        asyncio.get_running_loop().call_soon(wake)
 
     def overhear(self, messages: Sequence[Message]) -> int:
         for taken, message in enumerate(messages):

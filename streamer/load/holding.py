@@ -3,7 +3,11 @@
 Whatever takes a stream's messages off its socket holds them here, whichever library that is. A message in the form in
 which audio came before is held until its call fetches it (`streamer.rounds`), which saves its way through a queue and
 a task. Everything else is left to the reader, behind what is held; and as long as the reader has something to read,
-nothing is held, for it would overtake. This file must never look into a message, lose one or change their order.
+nothing is held, for it would overtake.
+
+While a stream is held it need not even be read: the socket keeps what comes, and shortly before it is fetched one read
+brings all of it, instead of one for each message. Only of a stream that comes no faster than it is spoken. This file
+must never look into a message, lose one or change their order.
 """
 
 from __future__ import annotations
@@ -16,6 +20,16 @@ from streamer.wire.events import Message
 
 MOST_HELD: Final = 40
 """Messages; as many as two parties of a call bring in two fifths of a second."""
+WORTH_DOZING: Final = 4
+"""Rounds: what is spoken until one before them is worth telling the socket twice."""
+
+
+def _always() -> bool:
+    return True
+
+
+def _never(_asleep: bool) -> None:
+    """Go on reading: a transport that cannot do otherwise."""
 
 
 class Holding:
@@ -25,12 +39,35 @@ class Holding:
     ----------
     leave
         Leaves a message to the reader.
+    doze
+        Has the socket read no more (True), or again.
     """
 
-    __slots__ = ("_form", "_held", "_leave", "ear", "keeps_pace", "unread")
+    __slots__ = (
+        "_asleep",
+        "_doze",
+        "_fetched",
+        "_form",
+        "_held",
+        "_hurries",
+        "_is_expected",
+        "_leave",
+        "ear",
+        "keeps_pace",
+        "unread",
+    )
 
-    def __init__(self, leave: Callable[[Message], None]) -> None:
+    def __init__(self, leave: Callable[[Message], None], doze: Callable[[bool], None] = _never) -> None:
         self._leave = leave
+        self._doze = doze
+        self._asleep = False
+        """Whether the socket is not read just now."""
+        self._is_expected = False
+        """Whether what is held will be fetched in a round that is to come."""
+        self._fetched = 0
+        """Messages that were taken since the last round."""
+        self._hurries = False
+        """Whether more came between two rounds than is spoken in that time."""
         self._held: list[Message] = []
         self._form: object = None
         """In what the audio comes, as soon as some has."""
@@ -63,10 +100,10 @@ class Holding:
         ear = self.ear
         if ear is not None:
             if form is self._form:
-                if self._held or ear.expect(self.hand_over):
+                if self._is_expected or self._expect(ear):
                     self._held.append(message)
                     if len(self._held) >= MOST_HELD:
-                        self.hand_over()
+                        self._give()
                     return True
             elif not self._held and ear.overhear((message,)):
                 self._form = form
@@ -88,6 +125,7 @@ class Holding:
 
     def flush(self) -> None:
         """Leave all that is held to the reader."""
+        self.wake()
         if self._held:
             self.ear = None
             held, self._held = self._held, []
@@ -97,11 +135,30 @@ class Holding:
 
     def hand_over(self) -> None:
         """Have all that is held taken, up to the first message that needs more than that; it and the rest are read."""
+        self._is_expected = False
+        self._give()
+        self._hurries, self._fetched = self._fetched > MOST_HELD, 0
+
+    def wake(self) -> None:
+        """Have the socket read, if it is not."""
+        if self._asleep:
+            self._asleep = False
+            self._doze(False)  # noqa: FBT003 - a callback
+
+    def _expect(self, ear: Ear) -> bool:
+        """Ask an ear to fetch what will be held; if that is long hence, have the socket read no more until then."""
+        rounds = ear.expect(self.hand_over)
+        self._is_expected = rounds > 0
+        if rounds >= WORTH_DOZING and not self._hurries:
+            ear.remind(self.wake)
+            self._asleep = True
+            self._doze(True)  # noqa: FBT003 - a callback
+        return self._is_expected
+
+    def _give(self) -> None:
         held, ear = self._held, self.ear
         if ear is not None and held and self.keeps_pace():
-            del held[: ear.overhear(held)]
+            taken = ear.overhear(held)
+            self._fetched += taken
+            del held[:taken]
         self.flush()
-
-
-def _always() -> bool:
-    return True

@@ -12,8 +12,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-PORTION_BYTES: Final = 4096
-"""About 7 ms of work if every frame is empty; twelve usual messages of 20 ms of linear audio."""
+PORTION_BYTES: Final = 8192
+"""As many bytes as two parties of a Twilio call bring in 200 ms; about 14 ms of work if every frame is empty."""
 
 
 class Portions:
@@ -39,6 +39,7 @@ class Portions:
         self._at = 0
         self._turn: asyncio.Handle | None = None
         self._reader_is_behind = False
+        self._dozes = False
         self._stopped = False
         """Whether the transport has been told not to read."""
 
@@ -60,6 +61,11 @@ class Portions:
     def resume(self) -> None:
         """Go on: the reader has caught up."""
         self._reader_is_behind = False
+        self._settle()
+
+    def doze(self, asleep: bool) -> None:
+        """Read no more for now: the socket keeps what comes; or go on. What has been read is fed all the same."""
+        self._dozes = asleep
         self._settle()
 
     def finish(self) -> None:
@@ -87,7 +93,7 @@ class Portions:
         elif self._reader_is_behind and self._turn is not None:
             self._turn.cancel()
             self._turn = None
-        stop = bool(self._left) or self._reader_is_behind
+        stop = bool(self._left) or self._reader_is_behind or self._dozes
         if stop != self._stopped and not self._transport.is_closing():
             self._stopped = stop
             (self._transport.pause_reading if stop else self._transport.resume_reading)()

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import takewhile
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.load.holding import MOST_HELD, Holding
+from streamer.load.holding import MOST_HELD, WORTH_DOZING, Holding
 from streamer.wire.events import Message
 
 MESSAGE = st.tuples(st.sampled_from(["text", "bytes"]), st.booleans())
@@ -26,7 +27,11 @@ class Stream:
     """A stream whose messages are numbers, as text where they are audio; an ear that takes those that it is told to."""
 
     def __init__(self, *, expects: bool = True) -> None:
-        self.holding = Holding(self.queue_append)
+        self.holding = Holding(self.queue_append, self._doze)
+        self.asleep = False
+        self.dozed = 0
+        self.rounds = 1
+        self.reminders: list[Callable[[], None]] = []
         self.queue: list[Message] = []
         self.seen: list[int] = []
         self.to_fetch: list[Callable[[], None]] = []
@@ -53,10 +58,18 @@ class Stream:
             self.holding.note_read()
             self.waits = False
 
-    def expect(self, hand_over: Callable[[], None]) -> bool:
+    def _doze(self, asleep: bool) -> None:
+        assert asleep is not self.asleep
+        self.asleep = asleep
+        self.dozed += asleep
+
+    def expect(self, hand_over: Callable[[], None]) -> int:
         if self.expects:
             self.to_fetch.append(hand_over)
-        return self.expects
+        return self.rounds if self.expects else 0
+
+    def remind(self, wake: Callable[[], None]) -> None:
+        self.reminders.append(wake)
 
     def overhear(self, messages: Sequence[Message]) -> int:
         assert not self.queue, "a message was shown while one before it waits"
@@ -70,17 +83,20 @@ class Stream:
             self.queue.append(message)
 
     def fetch(self) -> None:
+        wakes, self.reminders = self.reminders, []
+        for wake in wakes:
+            wake()
         due, self.to_fetch = self.to_fetch, []
         for hand_over in due:
             hand_over()
 
 
-@given(st.lists(STEP, max_size=80), st.booleans(), st.booleans())
+@given(st.lists(STEP, max_size=80), st.booleans(), st.booleans(), st.integers(1, 10))
 def test_whatever_happens_each_message_is_seen_once_and_in_its_order(
-    steps: list[str | tuple[str, bool]], expects: bool, paced: bool
+    steps: list[str | tuple[str, bool]], expects: bool, paced: bool, rounds: int
 ) -> None:
     stream = Stream(expects=expects)
-    stream.paced = paced
+    stream.paced, stream.rounds = paced, rounds
     number = 0
     for step in steps:
         match step:
@@ -104,6 +120,70 @@ def test_whatever_happens_each_message_is_seen_once_and_in_its_order(
         stream.read()
     assert stream.seen == list(range(number))
     assert stream.holding.unread == 0
+    assert not stream.asleep
+
+
+def test_a_stream_that_is_not_due_for_long_is_not_read_until_shortly_before() -> None:
+    stream = Stream()
+    stream.rounds = WORTH_DOZING
+    stream.come("text", 0)
+    assert not stream.asleep, "nothing is held yet"
+    stream.come("text", 1)
+    assert stream.asleep
+    stream.come("text", 2)
+    (wake,) = stream.reminders
+    wake()
+    assert not stream.asleep
+    stream.come("text", 3)
+    assert not stream.asleep
+    stream.fetch()
+    assert stream.seen == [0, 1, 2, 3]
+    stream.come("text", 4)
+    assert stream.asleep, "and again"
+
+
+def test_a_stream_that_is_due_soon_is_read_all_along() -> None:
+    stream = Stream()
+    stream.rounds = WORTH_DOZING - 1
+    for number in range(3):
+        stream.come("text", number)
+    assert not stream.dozed
+
+
+@pytest.mark.parametrize("end", ["flush", "pass_by", "fetch"])
+def test_whatever_ends_the_holding_has_the_stream_read_again(end: str) -> None:
+    stream = Stream()
+    stream.rounds = 9
+    for number in range(2):
+        stream.come("text", number)
+    assert stream.asleep
+    match end:
+        case "flush":
+            stream.holding.flush()
+        case "pass_by":
+            stream.holding.pass_by(ends=False)
+        case _:
+            stream.reminders.clear()
+            stream.fetch()
+    assert not stream.asleep
+
+
+def test_who_sends_more_than_is_spoken_is_not_slowed_down() -> None:
+    stream = Stream()
+    stream.rounds = 9
+    for number in range(2 * MOST_HELD + 2):
+        stream.come("text", number)
+    assert stream.dozed == 1, "its first messages do not tell"
+    for rounds in range(1, 4):
+        stream.fetch()
+        for number in range(rounds * 1000, rounds * 1000 + 2 * MOST_HELD):
+            stream.come("text", number)
+    assert stream.dozed == 1
+    stream.fetch()
+    stream.come("text", 9000)
+    stream.fetch()
+    stream.come("text", 9001)
+    assert stream.dozed == 2, "it has calmed down"
 
 
 def test_audio_is_held_once_some_has_come_and_fetched_when_it_is_time() -> None:
