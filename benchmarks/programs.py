@@ -218,6 +218,7 @@ class Broker(Program):
             f"log_type {'all' if safe else 'error'}",
             "max_queued_messages 0",
             "max_inflight_messages 0",
+            "set_tcp_nodelay true",
         ]
         if safe:
             lines += [

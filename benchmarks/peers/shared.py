@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import signal
+import socket
 import sys
 import time
 import uuid
@@ -247,6 +248,7 @@ async def _run(kind: type[Shape], port: int, mqtt: str, folder: str) -> None:
         broker.port or 1883,
         protocol=aiomqtt.ProtocolVersion.V5,
         max_inflight_messages=_IN_FLIGHT,
+        socket_options=((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),),  # as the server's
     )
     client.pending_calls_threshold = _IN_FLIGHT  # that many at once are no reason for a warning
     async with client:

@@ -90,7 +90,8 @@ def free_port(preferred: int) -> int:
 @contextmanager
 def _mosquitto(program: str, port: int, folder: Path) -> Iterator[None]:
     configuration = folder / "mosquitto.conf"
-    configuration.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n", encoding="utf-8")
+    lines = f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nset_tcp_nodelay true\n"
+    configuration.write_text(lines, encoding="utf-8")
     process = subprocess.Popen(  # noqa: S603 - found on PATH, started with our own file
         [program, "-c", str(configuration)],
         stdout=subprocess.DEVNULL,

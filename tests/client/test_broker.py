@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -51,6 +52,14 @@ def test_what_is_no_broker_is_refused_without_repeating_it(url: str) -> None:
 async def test_settings_that_cannot_be_right_are_named(broker: Any, persistent: Any, words: str) -> None:
     with pytest.raises(OptionError, match=words):
         broker.client(persistent=persistent)
+
+
+async def test_a_small_packet_does_not_wait_for_the_one_before_it(mosquitto: Any) -> None:
+    client = Broker(mosquitto.url).client()
+    async with client:
+        connection = client._client.socket()
+        assert connection is not None
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 async def test_a_locked_key_is_refused_and_nobody_is_asked_for_its_password(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ password into a message.
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -27,6 +28,8 @@ DEFAULT_URL = "mqtt://127.0.0.1:1883"
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 _VERSIONS = {"5": aiomqtt.ProtocolVersion.V5, "3.1.1": aiomqtt.ProtocolVersion.V311}
 _KEEPALIVE_S = 30
+_AT_ONCE = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),)
+"""A small packet does not wait until the one before it is acknowledged, which can take 40 ms."""
 _SESSION_EXPIRY_S = 7 * 24 * 3600
 """How long a broker keeps a persistent session's messages; as long as the server's outbox keeps its own."""
 
@@ -137,6 +140,7 @@ class Broker(msgspec.Struct, frozen=True):
             keepalive=_KEEPALIVE_S,
             will=will,
             tls_context=context,
+            socket_options=_AT_ONCE,
             **self._session(persistent),
         )
         client.tls_alerts = alerts
