@@ -138,7 +138,7 @@ def of_own_clips(spoken: Spoken, of: Statistics) -> NDArray[np.float32]:
         own = [spoken.frames[i] for i in np.flatnonzero(spoken.speakers == speaker)]
         together = np.concatenate(own)
         mean, std = together.mean(axis=0), np.maximum(together.std(axis=0), 1e-3)
-        rows[spoken.speakers == speaker] = [of((frames - mean) / std) for frames in own]
+        rows[spoken.speakers == speaker] = [of(((frames - mean) / std).astype(np.float32)) for frames in own]
     return rows
 
 

@@ -129,7 +129,9 @@ def draw_spectra(corpus: str, clips: Sequence[Clip], path: Path) -> Path:
         grid = figure.subplots(2 * len(found), len(labels), squeeze=False, sharey="row")
         for pair, (name, of_gender) in enumerate(found.items()):
             spectra = {label: spectrum(clip) for label, clip in of_gender.items()}
-            usual = np.concatenate([coefficients for _, coefficients in spectra.values()]).mean(axis=0)
+            usual = np.concatenate([coefficients for _, coefficients in spectra.values()]).mean(
+                axis=0, dtype=np.float32
+            )
             for column, label in enumerate(labels):
                 mel_axes, mfcc_axes = grid[2 * pair][column], grid[2 * pair + 1][column]
                 if label in spectra:

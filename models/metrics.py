@@ -69,7 +69,7 @@ def detector(probabilities: NDArray[np.float64], truth: NDArray[np.integer], wan
         "auc": area_under_curve(probabilities[:, list(wanted)].sum(axis=1), positive),
         "recall": float(100.0 * (called & positive).sum() / positive.sum()),
         "false_alarms": float(100.0 * (called & ~positive).sum() / (~positive).sum()),
-        "precision": float(100.0 * (called & positive).sum() / max(1, called.sum())),
+        "precision": float(100.0 * (called & positive).sum() / max(1, int(called.sum()))),
     }
 
 

@@ -54,9 +54,9 @@ STAGES: Final = ("lane", "round", "features")
 _TESTS: Final = str(Path(__file__).parent)
 
 NUMBERS: Final[dict[str, dict[str, tuple[float, float]]]] = {
-    "twilio 20 ms": {"lane": (17.73, 18.67), "round": (13.89, 18.16), "features": (0.15, 0.14)},
-    "native 20 ms": {"lane": (14.74, 12.7), "round": (13.89, 18.16), "features": (0.14, 0.13)},
-    "native 100 ms": {"lane": (3.6, 3.15), "round": (13.71, 17.53), "features": (0.14, 0.13)},
+    "twilio 20 ms": {"lane": (5.58, 11.74), "round": (5.38, 7.3), "features": (0.15, 0.14)},
+    "native 20 ms": {"lane": (2.75, 3.06), "round": (5.23, 7.3), "features": (0.14, 0.13)},
+    "native 100 ms": {"lane": (2.37, 1.89), "round": (5.22, 7.12), "features": (0.15, 0.13)},
 }
 """By way and stage: calls of Python functions and of functions in C, for 20 ms of one party.
 

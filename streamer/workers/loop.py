@@ -62,6 +62,12 @@ class Listener(asyncio.AbstractServer):
     async def serve_forever(self) -> None:
         """Do nothing: whoever opened it waits for something else."""
 
+    def close_clients(self) -> None:
+        """Do nothing: whoever serves a connection closes it."""
+
+    def abort_clients(self) -> None:
+        """Do nothing, as `close_clients`."""
+
     async def wait_closed(self) -> None:
         """Return at once: there is no socket that would have to be closed."""
 
