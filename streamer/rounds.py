@@ -1,4 +1,4 @@
-"""Works on the audio of all calls in rounds, 50 times a second, and on each call's only when that can have a result.
+"""Works on the audio of all calls in rounds, 100 times a second, and on each call's only when that can have a result.
 
 Whatever is done to one message of twenty milliseconds alone costs more than as one of many: the interpreter and the
 processor's caches have to find their way into it anew. So messages are held as they come, a leg's frames are
@@ -28,14 +28,16 @@ from typing import Final, Protocol, TypeVar
 
 import structlog
 
-from streamer.audio.frames import FRAME, FRAME_MS, Frames
+from streamer.audio.frames import FRAME, Frames
 from streamer.call import Call
 from streamer.heard import Heard
 from streamer.leg import Leg
 
-ROUND_S: Final = FRAME_MS / 1000
-LATEST: Final = 10
+ROUND_MS: Final = 10
+"""An event waits for its round, half of this on average; and what is done in one go is that much shorter."""
+LATEST: Final = 20
 """Rounds for which a call may wait that nothing is expected of: 200 ms, half of the usual hangover."""
+_ROUND_S: Final = ROUND_MS / 1000
 FRAMES_AT_ONCE: Final = 512
 """A few ms of work; whoever waited much longer for the loop would notice."""
 
@@ -96,6 +98,8 @@ class Rounds:
         self._due: deque[Worked] = deque()
         """Calls whose round has come."""
         self._timer: asyncio.Handle | None = None
+        self._next_s = 0.0
+        """When the next turn is to come, on the loop's clock."""
         self._at_work = False
 
     def add(self, conversation: Worked, hand_over: HandOver | None = None, held_ms: float = 0.0) -> int:
@@ -120,14 +124,15 @@ class Rounds:
             if self._at_work and hand_over is None:
                 return 0  # it is this call's turn
             due_ms = min([leg.due_ms for leg in conversation.call.legs]) - held_ms
-            rounds = LATEST - 1 if due_ms >= LATEST * FRAME_MS else max(0, math.ceil(due_ms / FRAME_MS))
+            rounds = LATEST - 1 if due_ms >= LATEST * ROUND_MS else max(0, math.ceil(due_ms / ROUND_MS))
             rounds = min(rounds, LATEST - 1)
             place = self._places[conversation] = _Place(self._turns + rounds + 1)
             self._wheel[rounds].append(conversation)
         if hand_over is not None:
             place.hand_overs.append(hand_over)
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(ROUND_S, self._turn)
+            self._next_s = asyncio.get_running_loop().time()
+            self._wait()
         return max(0, place.turn - self._turns)
 
     def remind(self, conversation: Worked, wake: Wake) -> None:
@@ -139,12 +144,25 @@ class Rounds:
         self._turns += 1
         self._due.extend(self._wheel.popleft())
         self._wheel.append([])
-        self._timer = asyncio.get_running_loop().call_later(ROUND_S, self._turn) if self._places else None
+        self._timer = None
+        if self._places:
+            self._wait()
         for conversation in self._wheel[0]:
             for wake in self._places[conversation].wakes:
                 _without_harm(conversation, wake)
         if self._due:
             self._round()
+
+    def _wait(self) -> None:
+        """Have the next turn come when it is time for it, not so long after this one: a turn may be late.
+
+        So the wheel keeps the time of the clock under load, too. What is late comes turn by turn, and sockets are read
+        in between; from very late on it is given up.
+        """
+        loop = asyncio.get_running_loop()
+        now_s = loop.time()
+        self._next_s = max(self._next_s, now_s - LATEST * _ROUND_S) + _ROUND_S
+        self._timer = loop.call_at(self._next_s, self._turn)
 
     def _round(self) -> None:
         """Work on as much of what is due as may be done at once."""

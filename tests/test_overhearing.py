@@ -328,7 +328,7 @@ async def test_numbers_that_jump_and_media_out_of_order_change_nothing(stage, sp
     assert expected.facts["published"]
     found = await on.in_passing(Twilio(), script, seed)
     assert found.facts == expected.facts
-    assert found.peer.overheard > len(script) / 5
+    assert found.peer.overheard > len(script) / 20
     assert found.peer.dozed
 
 

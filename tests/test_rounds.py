@@ -18,14 +18,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from streamer.audio.frames import FRAME, FRAME_MS, Frames
+from streamer.audio.frames import FRAME, Frames
 from streamer.config import SpeechSettings
 from streamer.emotion.model import EmotionModel
 from streamer.leg import Leg
-from streamer.rounds import FRAMES_AT_ONCE, LATEST, Rounds
+from streamer.rounds import FRAMES_AT_ONCE, LATEST, ROUND_MS, Rounds
 from streamer.wire.events import Audio, Encoding, Role
-
-ROUND_MS = FRAME_MS
 
 
 class Loop:
@@ -39,9 +37,12 @@ class Loop:
         self.between = 0
         """How often others had the loop in between."""
 
-    def call_later(self, delay_s: float, callback: Callable[[], None]) -> Any:
+    def time(self) -> float:
+        return self.now_ms / 1000
+
+    def call_at(self, when_s: float, callback: Callable[[], None]) -> Any:
         self._count += 1
-        heapq.heappush(self._later, (self.now_ms + delay_s * 1000, self._count, callback))
+        heapq.heappush(self._later, (round(when_s * 1000, 6), self._count, callback))
         return SimpleNamespace(cancel=lambda: None)
 
     def call_soon(self, callback: Callable[[], None]) -> Any:
@@ -56,7 +57,8 @@ class Loop:
         """Let time pass, and all happen that is due in it."""
         until = self.now_ms + ms
         while self._later and self._later[0][0] <= until + 1e-6:
-            self.now_ms, _, callback = heapq.heappop(self._later)
+            at_ms, _, callback = heapq.heappop(self._later)
+            self.now_ms = max(self.now_ms, at_ms)
             callback()
             while self._soon:
                 self.between += 1
@@ -143,7 +145,7 @@ def test_a_call_waits_for_what_it_expects_and_never_longer_than_the_latest_round
     one = Talk(loop, Party(due_ms))
     one.legs[0].taken = frame(1)
     rounds().add(one)
-    turns(loop, 20)
+    turns(loop, 2 * LATEST)
     (at_ms,) = one.worked_at_ms
     assert at_ms >= min(due_ms, LATEST * ROUND_MS), "what it waits for has come, or it has waited long enough"
     assert at_ms <= min(due_ms + 2 * ROUND_MS, LATEST * ROUND_MS)
@@ -152,16 +154,16 @@ def test_a_call_waits_for_what_it_expects_and_never_longer_than_the_latest_round
 def test_of_several_parties_the_first_that_is_due_counts(loop: Loop) -> None:
     one = Talk(loop, Party(), Party(40.0), Party(400.0))
     rounds().add(one)
-    turns(loop, 20)
-    assert one.worked_at_ms == [60.0]
+    turns(loop, 2 * LATEST)
+    assert one.worked_at_ms == [50.0]
 
 
 @pytest.mark.parametrize("held_ms", [0, 20, 100, 200])
 def test_audio_that_is_held_is_not_waited_for(loop: Loop, held_ms: float) -> None:
     one = Talk(loop, Party(100.0))
     rounds().add(one, lambda: None, held_ms)
-    turns(loop, 20)
-    assert one.worked_at_ms == [{0: 120.0, 20: 100.0, 100: 20.0, 200: 20.0}[held_ms]]
+    turns(loop, 2 * LATEST)
+    assert one.worked_at_ms == [{0: 110.0, 20: 90.0, 100: 10.0, 200: 10.0}[held_ms]]
 
 
 @pytest.mark.parametrize("message_ms", [20, 40, 100, 200])
@@ -181,7 +183,7 @@ def test_audio_that_holds_a_result_already_is_worked_on_in_the_next_round(
     one.work = lambda leg, codes, measured, at: leg.work(codes, measured, at)  # type: ignore[method-assign]
     real.take(Audio(0, silence * (message_ms // 20)))
     rounds().add(one)
-    turns(loop, 20)
+    turns(loop, 2 * LATEST)
     assert one.worked_at_ms == [ROUND_MS]
     assert len(one.in_the_end) == 1
 
@@ -192,9 +194,40 @@ def test_what_comes_for_a_call_that_waits_already_is_worked_on_with_the_rest_in_
         one.legs[0].taken += frame(code)
         wheel.add(one)
         loop.advance(20)
-    turns(loop, 20)
+    turns(loop, 2 * LATEST)
     assert one.worked_at_ms == [LATEST * ROUND_MS]
     assert one.in_the_end == one.heard == [(0, code) for code in range(5)]
+
+
+@pytest.mark.parametrize("late_ms", [3.0, 9.0, 14.0])
+def test_the_wheel_keeps_time_though_every_turn_is_late(loop: Loop, late_ms: float) -> None:
+    class Slow(Talk):
+        def worked(self, heard: list[Any], work_s: float) -> None:
+            super().worked(heard, work_s)
+            loop.now_ms += late_ms  # others have to wait for it
+
+    wheel = rounds()
+    slow = [Slow(loop, Party(ROUND_MS * n)) for n in range(10)]
+    one = Talk(loop, Party(100.0))
+    for talk in (*slow, one):
+        wheel.add(talk)
+    turns(loop, 40)
+    # Each of them delays what comes behind it by what it takes, and no turn is counted from a late one.
+    assert one.worked_at_ms[0] <= max(110.0, 10 + 10 * late_ms) + 1e-6
+
+
+def test_a_loop_that_stood_still_does_not_turn_for_ever_afterwards(loop: Loop) -> None:
+    wheel, one, another = rounds(), Talk(loop), Talk(loop)
+    wheel.add(one)
+    loop.now_ms += 60_000.0
+    loop.advance(0.0)
+    wheel.add(another)
+    loop.advance(0.0)
+    assert wheel._turns <= 2 * LATEST + 2
+    turns(loop, 2 * LATEST)
+    assert one.worked_at_ms
+    assert another.worked_at_ms
+    assert loop.is_idle
 
 
 def test_no_timer_runs_while_nothing_waits(loop: Loop) -> None:
@@ -224,7 +257,7 @@ def test_what_is_held_is_fetched_exactly_once_and_before_the_frames_are(loop: Lo
     for n in range(6):
         wheel.add(one, holder(n))
         loop.advance(15)
-    turns(loop, 20)
+    turns(loop, 2 * LATEST)
     assert fetched == list(range(6))
     assert sorted(one.in_the_end) == [(n % 2, n) for n in (0, 2, 4, 1, 3, 5)]
     assert len(one.worked_at_ms) == 1

@@ -20,7 +20,7 @@ from streamer.wire.events import Message
 
 MOST_HELD: Final = 40
 """Messages; as many as two parties of a call bring in two fifths of a second."""
-WORTH_DOZING: Final = 4
+WORTH_DOZING: Final = 7
 """Rounds: what is spoken until one before them is worth telling the socket twice."""
 
 
