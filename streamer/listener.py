@@ -17,13 +17,14 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request, Response
-from websockets.protocol import Event
+from websockets.protocol import OPEN, Event
 from websockets.typing import BytesLike, Subprotocol
 
 from streamer.access.tls import client_certificate
 from streamer.auth import Pass
 from streamer.config import ServerSettings
 from streamer.entrance import UNREAD_MESSAGES, Entrance, Serve, Sorry, address_of
+from streamer.load.framing import TEXT as _FIRST_OF_TEXT
 from streamer.load.guarded import OPEN_WITHIN_S, Guard, GuardedConnection
 from streamer.load.holding import Holding
 from streamer.load.pacing import Pacer
@@ -61,10 +62,29 @@ class Connection(GuardedConnection):
                 self.holding.flush()
         super().process_event(event)
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Leave what is held to the reader: it came before the end."""
+    def _take(self, first: int, data: bytes) -> bool:
+        """Hold a message in the form in which audio came before, of a stream whose frames need no library."""
+        protocol, limit = self.protocol, self.protocol.max_message_size
+        if self.holding.ear is None or limit is None or len(data) > limit:
+            return False
+        if protocol.state is not OPEN or protocol.current_size is not None:
+            return False  # it is closing, or in the middle of a message in pieces: the library knows what to do
+        if first == _FIRST_OF_TEXT:
+            try:
+                held = self.holding.hold(_TEXT, str(data, "utf-8"))
+            except UnicodeDecodeError:
+                return False  # the library refuses it
+        else:
+            held = self.holding.hold(_BINARY, data)
+        if held:
+            self.frames_read += 1
+            self.bytes_read += len(data)
+        return held
+
+    def _finish(self) -> None:
+        """Have all taken that came before the end, and leave what is held of it to the reader, who has it still."""
+        super()._finish()
         self.holding.flush()
-        super().connection_lost(exc)
 
     def _is_held(self, opcode: Opcode, data: BytesLike) -> bool:
         """Hold a whole message; False where it is for the reader."""

@@ -95,7 +95,6 @@ class PicowsPeer(WSListener):
         """Nothing more comes, and nothing is sent."""
         self._behind = False
         self._dozes = False
-        self._stopped = False
         self._writable = asyncio.Event()
         self._writable.set()
         self._gone = asyncio.Event()
@@ -129,7 +128,7 @@ class PicowsPeer(WSListener):
             except UnicodeDecodeError as problem:
                 self._break_off(1007, f"{problem.reason} at position {problem.start}")
                 return
-            if not self._holding.offer(form, message):
+            if not (self._holding.hold(form, message) or self._holding.offer(form, message)):
                 self._leave(message)
         else:
             self._take(transport, frame, form)
@@ -301,10 +300,7 @@ class PicowsPeer(WSListener):
         self._settle()
 
     def _settle(self) -> None:
-        stop = self._behind or self._dozes
-        if stop is not self._stopped:
-            self._stopped = stop
-            self._below.hold_back(stop)
+        self._below.hold_back(self._behind or self._dozes)
 
     def _wake(self) -> None:
         if self._reader is not None and not self._reader.done():

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from websockets.asyncio.client import connect
 from websockets.frames import Close, Frame, Opcode
 
 from streamer.config import ConfigError, ServerSettings
+from streamer.load.holding import MOST_HELD, Holding
 from streamer.transports import listener_of
 from streamer.wire.events import Message
-from tests.transported import LIBRARIES, frame, listening, raw
+from tests.transported import LIBRARIES, Listening, Sleepy, Texts, frame, listening, raw
 
 pytest.importorskip("picows", reason="the extra picows is not installed")
 
@@ -116,6 +120,105 @@ async def test_each_way_to_end_is_answered_alike(library: str, end: str) -> None
     else:
         code = expected.get(end, 1009 if end.startswith("too large") else 1002)
         assert answers == [(Opcode.CLOSE, code.to_bytes(2, "big"))]
+
+
+def holding_of(peer: Any) -> Holding:
+    """Return what holds the messages of a peer of either library."""
+    found = peer._holding if hasattr(peer, "_holding") else peer._connection.holding
+    assert isinstance(found, Holding)
+    return found
+
+
+@both
+@pytest.mark.parametrize("within", ["too large", "no text", "within one in pieces"])
+async def test_what_breaks_the_rules_is_refused_of_a_stream_whose_messages_are_held_too(
+    library: str, within: str
+) -> None:
+    async with listening(library, server__max_message_bytes=MOST_BYTES) as ours:
+        ours.ear = Texts(ours.got) if within == "no text" else ours.ear
+        kind = Opcode.TEXT if within == "no text" else Opcode.BINARY
+        async with raw(ours) as peer:
+            peer.writer.write(frame(kind, b"1") + frame(kind, b"2"))
+            other = Opcode.BINARY if kind is Opcode.TEXT else Opcode.TEXT
+            if within == "within one in pieces":  # and the reader waits again
+                peer.writer.write(frame(other, b"a") + frame(kind, b"3", fin=False))
+                while "a" not in ours.got:  # noqa: ASYNC110 - no event says so
+                    await asyncio.sleep(0)
+                holding = holding_of(ours.peers.get_nowait())
+                while holding.ear is None:  # noqa: ASYNC110 - no event says so
+                    await asyncio.sleep(0)
+            peer.writer.write(frame(kind, {"too large": bytes(2000), "no text": b"\xff"}.get(within, b"4")))
+            codes = [int.from_bytes(data, "big") for opcode, data in await peer.frames() if opcode is Opcode.CLOSE]
+        await ours.ended.wait()
+        assert codes == [{"too large": 1009, "no text": 1007}.get(within, 1002)]
+        assert ours.got[:2] == (["1", "2"] if kind is Opcode.TEXT else [b"1", b"2"])
+        assert {"4", b"4", b"3"}.isdisjoint(ours.got)
+
+
+@asynccontextmanager
+async def sleepily(library: str) -> AsyncIterator[tuple[Listening, Sleepy]]:
+    async with listening(library) as ours:
+        ours.ear = ear = Sleepy(ours.got)
+        yield ours, ear
+
+
+@both
+async def test_what_comes_while_a_stream_dozes_stays_in_the_socket_and_is_read_in_its_order(library: str) -> None:
+    async with sleepily(library) as (ours, ear), connect(ours.url) as peer:
+        said = [bytes([n]) * 300 for n in range(60)]  # more than one portion
+        for message in said[:2]:
+            await peer.send(message)
+        await ear.asleep.wait()
+        for message in said[2:]:
+            await peer.send(message)
+        async with connect(ours.url) as other:  # so long has all that been in the socket
+            await (await other.ping())
+        held = ear.hand_overs[0].__self__._held  # type: ignore[attr-defined]
+        assert (ours.got, held) == (said[:1], said[1:2])
+        ear.wakes[0]()
+        ear.asleep.clear()
+        while ours.got + held != said:  # noqa: ASYNC110 - no event says so
+            await asyncio.sleep(0)
+        ear.hand_overs[0]()
+        assert ours.got == said
+
+
+@both
+async def test_a_stream_that_dozes_is_closed_as_one_that_does_not(library: str) -> None:
+    async with sleepily(library) as (ours, ear), connect(ours.url) as peer:
+        await peer.send(b"1")
+        await peer.send(b"2")
+        await ear.asleep.wait()
+        await peer.send(b"3")
+        closing = asyncio.create_task(ours.peers.get_nowait().close(4000, "why"))
+        await asyncio.sleep(0)
+        assert not ear.hand_overs[0].__self__._asleep  # type: ignore[attr-defined]
+        await closing
+        await peer.wait_closed()
+        assert (peer.close_code, peer.close_reason) == (4000, "why")
+        await ours.ended.wait()
+
+
+async def test_what_was_read_before_we_cut_a_connection_is_not_lost() -> None:
+    async with listening("websockets") as ours:
+        ours.ear = ear = Sleepy(ours.got)
+        said: list[Message] = [bytes([n]) * 300 for n in range(190)]  # many portions
+        async with raw(ours) as peer:
+            peer.writer.write(frame(Opcode.BINARY, said[0]))
+            while not ours.got:  # noqa: ASYNC110 - no event says so
+                await asyncio.sleep(0)
+            peer.writer.write(b"".join(frame(Opcode.BINARY, message) for message in said[1:]))
+            await ear.asleep.wait()
+            connection = ours.peers.get_nowait()._connection  # type: ignore[attr-defined]
+            asyncio.get_running_loop().call_soon(ear.hand_overs[0])  # so nothing is held at the moment of the end
+            connection.transport.abort()
+            await ours.ended.wait()
+        n_read = connection.frames_read
+        assert n_read > MOST_HELD
+        assert ours.got == said[:n_read]
+        for hand_over in ear.hand_overs:
+            hand_over()  # late, and nobody minds
+        assert ours.got == said[:n_read]
 
 
 def test_a_library_that_is_not_there_is_named_with_what_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from streamer.auth import Pass
 from streamer.config import load
 from streamer.entrance import Entrance
 from streamer.load.guarded import Guard
+from streamer.load.holding import WORTH_DOZING
 from streamer.load.pacing import Pacer, Turnstile
 from streamer.load.strangers import Strangers
 from streamer.metrics import Metrics
@@ -38,6 +39,8 @@ def frame(opcode: Opcode, data: bytes, *, fin: bool = True) -> bytes:
 class Taking:
     """An ear that takes bytes, a little later, and leaves text to the reader."""
 
+    takes: type[Message] = bytes
+
     def __init__(self, got: list[Message]) -> None:
         self._got = got
         self.taken = 0
@@ -51,11 +54,35 @@ class Taking:
 
     def overhear(self, messages: Sequence[Message]) -> int:
         for taken, message in enumerate(messages):
-            if not isinstance(message, bytes):
+            if not isinstance(message, self.takes):
                 return taken
             self._got.append(message)
             self.taken += 1
         return len(messages)
+
+
+class Texts(Taking):
+    """One that takes text."""
+
+    takes = str
+
+
+class Sleepy(Taking):
+    """An ear that fetches nothing before it is told to: the stream dozes meanwhile."""
+
+    def __init__(self, got: list[Message]) -> None:
+        super().__init__(got)
+        self.hand_overs: list[Callable[[], None]] = []
+        self.wakes: list[Callable[[], None]] = []
+        self.asleep = asyncio.Event()
+
+    def expect(self, hand_over: Callable[[], None]) -> int:
+        self.hand_overs.append(hand_over)
+        return WORTH_DOZING
+
+    def remind(self, wake: Callable[[], None]) -> None:
+        self.wakes.append(wake)
+        self.asleep.set()
 
 
 class Listening:
@@ -73,7 +100,7 @@ class Listening:
         self.entrance = Entrance(settings, Doors(settings), metrics, self.guard, turnstile)
         self.peers: asyncio.Queue[Peer] = asyncio.Queue()
         self.got: list[Message] = []
-        self.ear = Taking(self.got)
+        self.ear: Taking = Taking(self.got)
         self.ended = asyncio.Event()
         self._serving = serving or self._read_all
         self.listener: CallListener = listener_of(settings.server)(

@@ -28,6 +28,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import Event
 
+from streamer.load.framing import Framing
 from streamer.load.portions import Portions
 from streamer.load.rates import Bucket
 from streamer.load.strangers import Strangers
@@ -40,6 +41,7 @@ CONTROL_PER_S: Final = 20.0
 CONTROL_AT_ONCE: Final = 200.0
 """Pings and pongs: platforms send one in 5 s or less often."""
 _KEEP_ALIVE: Final = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
+_END_OF_HEAD: Final = b"\r\n\r\n"
 _CONTROL: Final = frozenset({Opcode.PING, Opcode.PONG})
 
 
@@ -65,6 +67,10 @@ class GuardedConnection(ServerConnection):
         self._guard = guard
         self._control = Bucket(CONTROL_PER_S, CONTROL_AT_ONCE)
         self._head_bytes = 0
+        self._last = b""
+        """The last bytes of the request, as far as it has come."""
+        self._is_apart = False
+        """Whether it is known where frames begin, and they need not all go through the library."""
         self.frames_read = 0
         """Frames of data so far: a message has one or more."""
         self.bytes_read = 0
@@ -73,7 +79,8 @@ class GuardedConnection(ServerConnection):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Count the connection among those that carry no call."""
         super().connection_made(transport)
-        self._portions = Portions(self.transport, super().data_received, self.loop)
+        self._framing = Framing(super().data_received, self._take)
+        self._portions = Portions(self.transport, self._feed, self.loop)
         # The library has told its queue of frames to pause and resume the transport itself.
         self.recv_messages.pause, self.recv_messages.resume = self._portions.pause, self._portions.resume
         keep_alive(transport.get_extra_info("socket"))
@@ -82,7 +89,7 @@ class GuardedConnection(ServerConnection):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it."""
-        self._portions.finish()
+        self._finish()
         self.settle()
         super().connection_lost(exc)
 
@@ -100,7 +107,7 @@ class GuardedConnection(ServerConnection):
 
     def eof_received(self) -> None:
         """Take note that nothing more comes."""
-        self._portions.finish()
+        self._finish()
         super().eof_received()
 
     def process_event(self, event: Event) -> None:
@@ -117,9 +124,38 @@ class GuardedConnection(ServerConnection):
             self.frames_read += 1
             self.bytes_read += len(event.data)
 
+    def _feed(self, data: bytes) -> None:
+        """Have a portion taken apart: the request and who sends frames before its answer by the library alone."""
+        if self._is_apart:
+            self._framing.receive(data)
+            return
+        asked = self.request is None
+        super().data_received(data)
+        if asked:
+            self._last = (self._last + data[-len(_END_OF_HEAD) :])[-len(_END_OF_HEAD) :]
+            self._is_apart = self.request is not None and self._last == _END_OF_HEAD
+
+    def _take(self, _first: int, _data: bytes) -> bool:
+        """Take a message off its way through the library; False, and it goes there.
+
+        Parameters
+        ----------
+        _first
+            First byte of its frame: text or binary.
+        _data
+            Its data, as it came: text may not be UTF-8.
+        """
+        return False
+
+    def _finish(self) -> None:
+        """Have all taken that came before the end."""
+        self._portions.finish()
+        self._framing.finish()
+
     def _end(self, why: str) -> None:
         if not self.transport.is_closing():
             self._guard.cut_off(why)
+            self._portions.drop()  # else all of it would be taken apart in one go when the connection is lost
             self.transport.abort()
 
 

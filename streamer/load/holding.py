@@ -100,16 +100,26 @@ class Holding:
         ear = self.ear
         if ear is not None:
             if form is self._form:
-                if self._is_expected or self._expect(ear):
-                    self._held.append(message)
-                    if len(self._held) >= MOST_HELD:
-                        self._give()
+                if self.hold(form, message):
                     return True
             elif not self._held and ear.overhear((message,)):
                 self._form = form
                 return True
         self.pass_by(ends=True)
         return False
+
+    def hold(self, form: object, message: Message) -> bool:
+        """Hold a whole message in the form of this stream's audio; False if that cannot be, and nothing is done.
+
+        For who has another way for it; the parameters are those of `offer`.
+        """
+        ear = self.ear
+        if ear is None or form is not self._form or not (self._is_expected or self._expect(ear)):
+            return False
+        self._held.append(message)
+        if len(self._held) >= MOST_HELD:
+            self._give()
+        return True
 
     def pass_by(self, *, ends: bool) -> None:
         """Take note that the caller leaves a message to the reader, or a piece of one.

@@ -15,6 +15,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
+from streamer.load.framing import Framing
 from streamer.load.guarded import CONTROL_AT_ONCE, MAX_HEAD_BYTES, Guard, GuardedConnection, keep_alive
 from streamer.load.portions import PORTION_BYTES
 from streamer.load.strangers import Strangers
@@ -91,6 +92,40 @@ async def test_pings_without_end_are_ended_in_words() -> None:
             await peer.recv()
         assert (peer.close_code, peer.close_reason) == (1008, "too many pings")
         assert ours.cut == ["pings"]
+
+
+@pytest.mark.parametrize("early", [[], [b"early"]], ids=["alone", "with a frame"])
+async def test_frames_are_found_behind_a_request_in_pieces_and_left_to_the_library_where_they_came_with_it(
+    early: list[bytes],
+) -> None:
+    async with listening() as ours:
+        _, writer = await asyncio.open_connection("127.0.0.1", ours.port)
+        behind = b"".join(Frame(Opcode.BINARY, data).serialize(mask=True) for data in early)
+        for piece in (HELLO, KEY, b"\r", b"\n" + behind):
+            writer.write(piece)
+            await writer.drain()
+        connection = await ours.served.get()
+        writer.write(Frame(Opcode.BINARY, b"late").serialize(mask=True))
+        assert [await connection.recv() for _ in [*early, b"late"]] == [*early, b"late"]
+        assert connection._is_apart is not bool(early)
+        writer.close()
+
+
+async def test_what_was_read_behind_pings_without_end_is_not_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    fed: list[bytes] = []
+    receive = Framing.receive
+    monkeypatch.setattr(Framing, "receive", lambda self, data: fed.append(data) or receive(self, data))
+    async with listening() as ours:
+        reader, writer = await asyncio.open_connection("127.0.0.1", ours.port)
+        writer.write(HELLO + KEY + b"\r\n")
+        connection = await ours.served.get()
+        pings = Frame(Opcode.PING, b"").serialize(mask=True) * (int(CONTROL_AT_ONCE) + 50)
+        writer.write(pings + Frame(Opcode.BINARY, bytes(6 * PORTION_BYTES)).serialize(mask=True))
+        await until_cut(reader)
+        await connection.wait_closed()
+        assert ours.cut == ["pings"]
+        assert sum(map(len, fed)) < 3 * PORTION_BYTES
+        writer.close()
 
 
 async def test_as_many_pings_as_a_burst_has_are_answered() -> None:

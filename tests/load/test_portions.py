@@ -105,6 +105,15 @@ def test_a_reader_who_is_behind_is_fed_nothing_until_it_has_caught_up() -> None:
     assert fed.transport.reads
 
 
+def test_what_is_dropped_is_never_fed() -> None:
+    fed = Fed()
+    fed.portions.receive(bytes(5 * PORTION_BYTES))
+    fed.portions.drop()
+    fed.portions.finish()
+    assert not fed.loop.take()
+    assert len(fed.got) == 1
+
+
 def test_a_transport_that_is_closing_is_left_alone() -> None:
     fed = Fed()
     fed.transport.closing = True
