@@ -20,7 +20,7 @@ import msgspec
 
 from benchmarks.calls_per_core import pictures, servers
 from benchmarks.calls_per_core.campaign import Campaign
-from benchmarks.calls_per_core.found import Found, Load, Ramp
+from benchmarks.calls_per_core.found import BASE, Found, Load, Ramp
 from benchmarks.calls_per_core.page import page
 from streamer.bench.place import Place, place
 from streamer.bench.plan import Plan
@@ -70,9 +70,9 @@ def measured(asked: argparse.Namespace, where: Place, mqtt_port: int, software: 
         if found
     ]
     large = msgspec.structs.replace(plan, dialect="native", frame_ms=100)
-    growth = (
-        _each(campaign, ours["streamer"], large, GROWTH[:3] if asked.quick else GROWTH) if "growth" in wanted else []
-    )
+    numbers = (GROWTH[:3] if asked.quick else GROWTH) if "growth" in wanted else ()
+    growth = _each(campaign, ours["streamer"], large, numbers)
+    floor = _each(campaign, sinks[BASE["streamer"]], large, numbers)
     workers = []
     if "workers" in wanted:
         print("two workers against one")
@@ -88,6 +88,7 @@ def measured(asked: argparse.Namespace, where: Place, mqtt_port: int, software: 
         loads=tuple(loads),
         ramps=tuple(ramps),
         growth=tuple(growth),
+        floor=tuple(floor),
         eighty=tuple(eighty),
         workers=tuple(workers),
         profiles={f"streamer, {asked.legs} legs, twilio, 20 ms": shares} if shares else {},

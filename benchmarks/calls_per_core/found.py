@@ -74,6 +74,8 @@ class Found(msgspec.Struct, frozen=True):
     ramps: tuple[Ramp, ...] = ()
     growth: tuple[Measured, ...] = ()
     """One server from few legs to many."""
+    floor: tuple[Measured, ...] = ()
+    """Its sink at the same numbers of legs."""
     eighty: tuple[Measured, ...] = ()
     """At 80 % of the largest load."""
     workers: tuple[Measured, ...] = ()

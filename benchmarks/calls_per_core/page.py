@@ -5,6 +5,7 @@ This file must never show a figure without the run it comes from, nor leave out 
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -34,10 +35,11 @@ def page(found: Found) -> str:
         [f"{found.machine}.", ""],
         _method(found),
         _targets(found),
+        _beside_targets(found),
         *(_load(one) for one in found.loads),
         _ramps(found.ramps),
         _eighty(found.eighty),
-        _growth(found.growth),
+        _growth(found.growth, found.floor),
         _workers(found.workers),
         _profiles(found),
         _left_out(found),
@@ -98,6 +100,49 @@ def _judged(found: Found) -> Iterator[Row]:
     yield _row(
         "cost per leg, dearest over cheapest number of legs", "<=", 15, None if grown is None else 100 * grown, " %"
     )
+
+
+def _beside_targets(found: Found) -> list[str]:
+    """Return what other figures of the run say of the targets; empty where there are none."""
+    lines = [*_beyond_transport(found), *_by_cpu(found)]
+    return ["What else this run says of them:", "", *(f"- {line}" for line in lines), ""] if lines else []
+
+
+def _beyond_transport(found: Found) -> Iterator[str]:
+    """Yield what the server costs without receiving anything, against the sink that does nothing else."""
+    load = next((one for one in found.loads if (one.dialect, one.frame_ms) == ("twilio", 20)), None)
+    shares = next(iter(found.profiles.values()), None)
+    ours, sink = (load.of("streamer"), load.of("picows-sink")) if load else (None, None)
+    if shares and ours and sink:
+        rest = (1 - shares.get("transport", 0.0)) * ours.ms_per_leg
+        yield (
+            f"**picows**: by the profile at the end, {rest:.2f} ms of a leg are not transport but what is done with "
+            f"its audio. That alone is {rest / sink.ms_per_leg:.2f} times what the bare picows sink costs."
+        )
+
+
+def _by_cpu(found: Found) -> Iterator[str]:
+    """Yield what servers cost at their largest load, where that is another ratio than that of the loads."""
+    ours, sink = found.ramp("streamer"), found.ramp("websockets-sink")
+    if ours is None or (mine := _at_largest(ours)) is None:
+        return
+    for peer, _ in PEERS:
+        theirs = found.ramp(peer)
+        if theirs is None or (cost := _at_largest(theirs)) is None:
+            continue
+        line = (
+            f"**{peer}**: at their largest loads a leg costs it {1000 * cost:.2f} ms of CPU, ours {1000 * mine:.2f}: "
+            f"{cost / mine:.1f} times."
+        )
+        if sink is not None and theirs.median:
+            line += f" The bare sink carries {sink.median / theirs.median:.1f} times as many legs as it."
+        yield line
+
+
+def _at_largest(ramp: Ramp) -> float | None:
+    """Return the CPU of a leg at the median of the largest loads, in s; None where that was not tried."""
+    costs = [one.cpu_per_leg for one in ramp.tried if one.outcome.legs == ramp.median]
+    return statistics.median(costs) if costs else None
 
 
 def _row(what: str, sign: str, bound: float, value: float | None, unit: str) -> Row:
@@ -197,27 +242,58 @@ def _spread(one: Spread) -> str:
     return f"{one.p50:.1f} ms | {one.p99:.1f} ms | {one.p999:.1f} ms"
 
 
-def _growth(growth: Sequence[Measured]) -> list[str]:
+def _growth(growth: Sequence[Measured], floor: Sequence[Measured]) -> list[str]:
     if not growth:
         return []
     plan = growth[0].plan
+    sinks = {one.outcome.legs: one for one in floor}
     lines = [
         "## Cost and memory over the number of legs",
         "",
-        f"{growth[0].variant}, {plan.dialect}, {plan.frame_ms} ms frames. Memory is the process's (PSS).",
+        (
+            f"{growth[0].variant}, {plan.dialect}, {plan.frame_ms} ms frames; behind it what the bare sink on the same "
+            "library costs under the same load. Memory is the process's (PSS)."
+        ),
         "",
         "![Cost per leg](../../docs/pictures/cost-per-leg.svg)",
         "",
-        "| legs | ms of CPU per leg and second | core | waited | memory | event p99 | lag p99 | lost |",
-        "|---|---|---|---|---|---|---|---|",
+        "| legs | ms of CPU per leg and s | sink | above it | core | waited | memory | event p99 | lag p99 | lost |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for one in growth:
         lag = "-" if one.lag_p99_ms is None else f"{one.lag_p99_ms:.1f} ms"
+        sink = sinks.get(one.outcome.legs)
+        beside = "- | -" if sink is None else " | ".join(_beside(one, sink))
         lines.append(
-            f"| {one.outcome.legs} | {1000 * one.cpu_per_leg:.3f} | {one.cpu_s / one.wall_s:.0%} | {_waited(one)} | "
-            f"{one.memory_bytes / 2**20:.1f} MiB | {one.outcome.latency.p99:.1f} ms | {lag} | {one.outcome.lost} |"
+            f"| {one.outcome.legs} | {1000 * one.cpu_per_leg:.3f} | {beside} | {one.cpu_s / one.wall_s:.0%} | "
+            f"{_waited(one)} | {one.memory_bytes / 2**20:.1f} MiB | {one.outcome.latency.p99:.1f} ms | {lag} | "
+            f"{one.outcome.lost} |"
         )
-    return [*lines, ""]
+    return [*lines, "", *_falls(growth, sinks)]
+
+
+def _beside(one: Measured, sink: Measured) -> tuple[str, str]:
+    return f"{1000 * sink.cpu_per_leg:.3f}", f"{1000 * (one.cpu_per_leg - sink.cpu_per_leg):.3f}"
+
+
+def _falls(growth: Sequence[Measured], sinks: dict[int, Measured]) -> list[str]:
+    """Return what of the fall from few legs to many is the sink's own, in words; empty where that is not known."""
+    few, many = growth[0], growth[-1]
+    least, most = sinks.get(few.outcome.legs), sinks.get(many.outcome.legs)
+    if few is many or least is None or most is None:
+        return []
+    ours, theirs = (pair[0].cpu_per_leg / pair[1].cpu_per_leg for pair in ((few, many), (least, most)))
+    return [
+        (
+            f"With {few.outcome.legs} legs a leg costs {ours:.1f} times what it does with {many.outcome.legs}; in the "
+            f"sink, which does nothing with it, {theirs:.1f} times. So the fall is that of waking up for one message "
+            "at a time, with a loop, a kernel and caches that have gone cold, more than of what is done with it."
+            if theirs > ours
+            else f"With {few.outcome.legs} legs a leg costs {ours:.1f} times what it does with {many.outcome.legs}; in "
+            f"the sink, which does nothing with it, {theirs:.1f} times."
+        ),
+        "",
+    ]
 
 
 def _two_over_one(workers: Sequence[Measured]) -> float | None:

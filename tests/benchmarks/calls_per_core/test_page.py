@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
+
 from benchmarks.calls_per_core.found import Cost, Found, Load, Ramp
 from benchmarks.calls_per_core.page import page
 from streamer.bench.load import STAGES, Measured, Stage
@@ -54,6 +56,30 @@ def test_every_target_is_judged_by_what_was_found() -> None:
     assert found["two workers against one, by CPU per leg"] == [">= 1.8", "2.00", "yes"]
     assert found["memory per additional leg"][2] == "yes"
     assert found["event latency behind the hangover, p99, at 80 % of the largest load"][1] == "20.00 ms"
+
+
+def test_what_the_sink_costs_stands_beside_the_cost_of_a_leg() -> None:
+    shown = page(msgspec.structs.replace(FOUND, floor=(costing(0.5, 100), costing(0.4, 400))))
+    ten, thousand = (row for row in shown.splitlines() if row.startswith(("| 100 |", "| 400 |")) and "%" in row)
+    assert ten.split(" | ")[1:4] == ["1.000", "0.500", "0.500"]
+    assert thousand.split(" | ")[1:4] == ["1.000", "0.100", "0.900"]
+    assert (
+        "With 100 legs a leg costs 1.0 times what it does with 400; in the sink, which does nothing with it, 5.0"
+        in shown
+    )
+    assert "| 100 | 1.000 | - | - |" in page(FOUND)
+
+
+def test_what_is_not_transport_and_what_a_leg_costs_at_the_largest_loads_stand_beside_the_targets() -> None:
+    ramps = tuple(
+        msgspec.structs.replace(ramp, tried=(costing(cpu_s, ramp.legs[0]), costing(9.0, 1)))
+        for ramp, cpu_s in zip(RAMPS, (4.0, 0.5, 1.0), strict=True)
+    )
+    shown = page(msgspec.structs.replace(FOUND, ramps=ramps))
+    assert "**picows**: by the profile at the end, 18.75 ms of a leg" in shown  # a quarter of 75
+    assert "That alone is 0.75 times what the bare picows sink costs." in shown
+    assert "**naive**: at their largest loads a leg costs it 5.00 ms of CPU, ours 1.00: 5.0 times." in shown
+    assert "What else" not in page(Found("m", ()))
 
 
 def test_what_was_not_measured_is_not_called_met() -> None:
