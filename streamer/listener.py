@@ -82,7 +82,7 @@ class Connection(GuardedConnection):
         return held
 
     def _finish(self) -> None:
-        """Have all taken that came before the end, and leave what is held of it to the reader, who has it still."""
+        """Have the last of what came before the end taken, and leave what is held of it to the reader."""
         super()._finish()
         self.holding.flush()
 

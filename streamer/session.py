@@ -47,7 +47,8 @@ __all__ = ["DRAINING", "FULL", "PARTING_S", "Peer", "Services", "Session", "unde
 SEND_TIMEOUT_S = 5.0
 """A peer that takes longer to read an event gets no more of them; the bus has them all."""
 FLOW_BYTES = 65_536
-"""Of messages that are taken together; larger ones are looked at one by one, with a look at the room between them."""
+"""Of messages that are taken together, or one that is taken in passing: some seconds of audio. More of them are looked
+at one by one, with a look at the room between them; a larger one is the reader's, who has it worked on in slices."""
 PARTING_S = 5.0
 """How long a platform that wants to close the stream itself may take for it."""
 
@@ -291,7 +292,8 @@ class Session:
                 audio = joined(audio, start.rate_hz * start.encoding.bytes_per_sample)
                 return len(messages) if self._hear(audio, conversation, part) else 0
         for taken, message in enumerate(messages):
-            if not (conversation.has_room and self._overheard(message, conversation, part)):
+            fits = conversation.has_room and len(message) <= FLOW_BYTES
+            if not (fits and self._overheard(message, conversation, part)):
                 return taken
         return len(messages)
 

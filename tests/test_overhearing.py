@@ -21,12 +21,14 @@ from streamer_client.events import StateEvent
 from structlog.testing import capture_logs
 
 from streamer import conversation as conversation_module
+from streamer import rounds as rounds_module
 from streamer.audio import g711
 from streamer.audio.frames import FRAME, Frames
+from streamer.conversation import MOST_WAITING
 from streamer.leg import Leg
 from streamer.load.holding import Holding
 from streamer.rounds import LATEST
-from streamer.session import Ear, Overheard, Services, Session
+from streamer.session import FLOW_BYTES, Ear, Overheard, Services, Session
 from streamer.wire.events import Audio, Dialect, Message, WireEvent
 from streamer.wire.native import Native
 from streamer.wire.twilio import Twilio
@@ -330,6 +332,26 @@ async def test_numbers_that_jump_and_media_out_of_order_change_nothing(stage, sp
     assert found.facts == expected.facts
     assert found.peer.overheard > len(script) / 20
     assert found.peer.dozed
+
+
+async def test_a_whole_recording_in_one_message_does_not_make_a_round_long(stage, spoken, monkeypatch) -> None:
+    on = await stage()
+    begin, *pieces = native(spoken)
+    recording = b"".join(piece for piece in pieces if isinstance(piece, bytes))
+    assert len(recording) > 3 * FLOW_BYTES
+    script: Script = [begin, *pieces[:60], recording, *pieces[:60], STOP]
+    expected = await on.waited_for(Native(), script)
+    rounds: list[int] = []
+
+    def measured(codes: bytes) -> Frames:
+        rounds.append(len(codes))
+        return Frames(codes)
+
+    monkeypatch.setattr(rounds_module, "Frames", measured)
+    found = await on.in_passing(Native(), script, 1, turn=1.0)
+    assert found.facts == expected.facts
+    assert found.peer.overheard > 20
+    assert 0 < max(rounds) <= 2 * MOST_WAITING + FLOW_BYTES
 
 
 @pytest.mark.parametrize("turn", [0.0, 0.5])

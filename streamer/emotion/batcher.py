@@ -1,12 +1,13 @@
 """One thread for the model: utterances of all calls queue here, and each comes back as a future.
 
 The event loop must never wait for the network, and the network must never be run by two threads at once: ONNX Runtime
-releases the interpreter lock while it computes, so one thread beside the loop uses the core well. All that waits is
-taken at once and handed back with one wake-up of the loop. Each utterance is a run of its own: a batch would have to be
-padded, and a verdict would then depend, in its last digits, on what other calls happened to say at that moment. This
-file must never drop a job: a future always ends, with a verdict or with the reason why not. So the queue has no bound
-of its own. What bounds it is who submits: so many calls are admitted, each with so many utterances that are not judged
-yet (`conversation.UNJUDGED`), and a node whose queue takes long refuses new calls (`streamer.load.shedding`).
+releases the interpreter lock while it computes, so one thread beside the loop uses the core well. Verdicts are handed
+back several with one wake-up of the loop, while more wait and a few milliseconds have not passed. Each utterance is a
+run of its own: a batch would have to be padded, and a verdict would then depend, in its last digits, on what other
+calls happened to say at that moment. This file must never drop a job: a future always ends, with a verdict or with the
+reason why not. So the queue has no bound of its own. What bounds it is who submits: so many calls are admitted, each
+with so many utterances that are not judged yet (`conversation.UNJUDGED`), and a node whose queue takes long refuses new
+calls (`streamer.load.shedding`).
 
 A caller's statistics are read when an utterance's turn comes, and a finished utterance is remembered in them before the
 next job begins: jobs are taken in the order of `submit`, so each is judged by what its caller had said before it, and a
@@ -34,8 +35,8 @@ from streamer.features import RunningNormaliser
 
 YIELDS = 5
 """By how much the thread of the model is nicer than the rest of the process, where the system has that (Linux)."""
-LARGEST_BATCH = 32
-"""Verdicts handed back at once; bounds how long the first of them waits for the last."""
+HELD_S = 0.004
+"""For so long a verdict may wait for others to be handed back with it, and then for the run that goes on."""
 
 
 class Judged(msgspec.Struct, frozen=True):
@@ -64,7 +65,7 @@ class Batcher:
     model
         What judges.
     clock
-        Monotonic seconds; only for the two durations that a verdict reports.
+        Monotonic seconds.
     """
 
     def __init__(self, model: EmotionModel, clock: Callable[[], float] = time.perf_counter) -> None:
@@ -127,13 +128,18 @@ class Batcher:
             pass  # nothing of a call may be held here while the thread waits for the next one
 
     def _round(self) -> bool:
-        """Wait for jobs, judge them and hand them back; False once there will be no more."""
-        jobs = [self._jobs.get()]
-        while len(jobs) < LARGEST_BATCH and jobs[-1] is not None and not self._jobs.empty():
-            jobs.append(self._jobs.get())
-        results = [(job.future, self._judge(job)) for job in jobs if job is not None]
-        self._loop.call_soon_threadsafe(_hand_back, results)
-        return jobs[-1] is not None
+        """Judge jobs and hand them back; waits only for the first. False once there will be no more."""
+        job = self._jobs.get()
+        results: list[tuple[asyncio.Future[Judged], Judged | ModelError]] = []
+        began_s = self._clock()
+        while job is not None:
+            results.append((job.future, self._judge(job)))
+            if self._jobs.empty() or self._clock() - began_s >= HELD_S:
+                break
+            job = self._jobs.get()
+        if results:
+            self._loop.call_soon_threadsafe(_hand_back, results)
+        return job is not None
 
     def _judge(self, job: _Job) -> Judged | ModelError:
         self._submitted_s.popleft()

@@ -21,6 +21,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -71,6 +72,8 @@ class GuardedConnection(ServerConnection):
         """The last bytes of the request, as far as it has come."""
         self._is_apart = False
         """Whether it is known where frames begin, and they need not all go through the library."""
+        self._ends = False
+        """Whether the peer has ended its side while something was left of what came before."""
         self.frames_read = 0
         """Frames of data so far: a message has one or more."""
         self.bytes_read = 0
@@ -88,10 +91,8 @@ class GuardedConnection(ServerConnection):
             self._guard.cut_off("crowd")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget it."""
-        self._finish()
-        self.settle()
-        super().connection_lost(exc)
+        """Forget it, as soon as all has been taken apart that came before; others have their turn meanwhile."""
+        self._portions.finish(partial(self._lose, exc))
 
     def settle(self) -> None:
         """Take note that it carries a call now, and is not cut off to make room for others."""
@@ -107,8 +108,11 @@ class GuardedConnection(ServerConnection):
 
     def eof_received(self) -> None:
         """Take note that nothing more comes."""
-        self._finish()
-        super().eof_received()
+        if self._portions.is_done:
+            self._finish()
+            super().eof_received()
+        else:
+            self._ends = True  # over TLS; the transport closes itself
 
     def process_event(self, event: Event) -> None:
         """Count what came."""
@@ -116,9 +120,10 @@ class GuardedConnection(ServerConnection):
         if not isinstance(event, Frame):
             return
         if event.opcode in _CONTROL:
-            if self._control.take(1, self.loop.time()) and not self.transport.is_closing():
-                self.protocol.fail(CloseCode.POLICY_VIOLATION, "too many pings")
-                self.send_data()
+            if self._control.take(1, self.loop.time()):
+                if not self.transport.is_closing():
+                    self.protocol.fail(CloseCode.POLICY_VIOLATION, "too many pings")
+                    self.send_data()
                 self._end("pings")
         else:
             self.frames_read += 1
@@ -148,14 +153,20 @@ class GuardedConnection(ServerConnection):
         return False
 
     def _finish(self) -> None:
-        """Have all taken that came before the end."""
-        self._portions.finish()
+        """Have the last of what came before the end taken."""
         self._framing.finish()
 
+    def _lose(self, exc: Exception | None) -> None:
+        self._finish()
+        if self._ends:
+            super().eof_received()
+        self.settle()
+        super().connection_lost(exc)
+
     def _end(self, why: str) -> None:
+        self._portions.drop()
         if not self.transport.is_closing():
             self._guard.cut_off(why)
-            self._portions.drop()  # else all of it would be taken apart in one go when the connection is lost
             self.transport.abort()
 
 

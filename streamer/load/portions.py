@@ -43,6 +43,13 @@ class Portions:
         self._dozes = False
         self._stopped = False
         """Whether the transport has been told not to read."""
+        self._then: Callable[[], None] | None = None
+        """What is waited for by who knows that nothing comes any more."""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left of what reads have brought."""
+        return not self._left
 
     def receive(self, data: bytes) -> None:
         """Take what a read has brought."""
@@ -69,19 +76,22 @@ class Portions:
         self._dozes = asleep
         self._settle()
 
-    def finish(self) -> None:
-        """Feed all that is left: nothing will come any more, and what came before the end counts."""
-        left, self._left = self._left[self._at :], b""
-        if self._turn is not None:
-            self._turn.cancel()
-            self._turn = None
-        if left:
-            self._feed(left)
+    def finish(self, then: Callable[[], None]) -> None:
+        """Feed all that is left, in turns as ever, and call `then`: nothing will come any more.
+
+        What came before the end counts, also for a reader who is behind: there is nobody left who could be made to
+        wait, and at most a read's worth to be fed.
+        """
+        self._then = then
+        if not self._left:
+            self._next()
+        elif self._turn is None:
+            self._turn = self._loop.call_soon(self._next)
 
     def drop(self) -> None:
         """Feed nothing of what is left: the connection is cut for what its peer does."""
         self._left, self._at = b"", 0
-        if self._turn is not None:
+        if self._turn is not None and self._then is None:
             self._turn.cancel()
             self._turn = None
 
@@ -91,14 +101,20 @@ class Portions:
         self._at += len(portion)
         if self._at >= len(self._left):
             self._left, self._at = b"", 0
-        self._feed(portion)
-        self._settle()
+        if portion:
+            self._feed(portion)
+        if self._then is not None and not self._left:
+            then, self._then = self._then, None
+            then()
+        else:
+            self._settle()
 
     def _settle(self) -> None:
         """See to it that the next turn comes if it may, and that the transport is read only if there is none."""
-        if self._left and not self._reader_is_behind and self._turn is None:
+        waits = self._reader_is_behind and self._then is None
+        if self._left and not waits and self._turn is None:
             self._turn = self._loop.call_soon(self._next)
-        elif self._reader_is_behind and self._turn is not None:
+        elif waits and self._turn is not None:
             self._turn.cancel()
             self._turn = None
         stop = bool(self._left) or self._reader_is_behind or self._dozes

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.emotion.batcher import LARGEST_BATCH, Batcher, Judged
+from streamer.emotion.batcher import HELD_S, Batcher, Judged
 from streamer.emotion.model import EmotionModel, Judgement, ModelError, Verdict
 from streamer.features import Moments, Prior, RunningNormaliser
 
@@ -118,14 +118,34 @@ def test_an_utterance_is_judged_after_all_its_caller_finished_before_it_however_
 async def test_answers_belong_to_their_questions_and_one_thread_gives_them_all() -> None:
     fake = scripted()
     batcher = Batcher(fake)
-    futures = [
-        batcher.submit(np.full((1, 1), n, np.float32), someone(), final=True) for n in range(3, 3 + 3 * LARGEST_BATCH)
-    ]
-    assert batcher.waiting >= 3 * LARGEST_BATCH - 1
+    asked = range(3, 99)
+    futures = [batcher.submit(np.full((1, 1), n, np.float32), someone(), final=True) for n in asked]
+    assert batcher.waiting >= len(asked) - 1
     fake.gate.set()
     judged = await asyncio.gather(*futures)
-    assert [one.verdict.top for one in judged] == [str(n) for n in range(3, 3 + 3 * LARGEST_BATCH)]
+    assert [one.verdict.top for one in judged] == [str(n) for n in asked]
     assert fake.threads == {"emotion-model"}
+    await batcher.close()
+
+
+async def test_an_answer_waits_for_quick_ones_behind_it_and_never_for_a_crowd_of_slow_ones() -> None:
+    fake, now_s = scripted(), [0.0]
+    fake.gate.set()
+    judge, goes_on = fake.judge, threading.Event()
+
+    def judged_in_time(features: np.ndarray, caller: RunningNormaliser) -> Judgement:
+        if features[0, 0] == 5:
+            assert goes_on.wait(10)
+        now_s[0] += 0.6 * HELD_S
+        return judge(features, caller)
+
+    fake.judge = judged_in_time
+    batcher = Batcher(fake, lambda: now_s[0])
+    first, second, third = (batcher.submit(np.full((1, 1), n, np.float32), someone(), final=True) for n in (3, 4, 5))
+    await asyncio.wait_for(asyncio.gather(first, second), 10)  # while the third is under way
+    assert not third.done()
+    goes_on.set()
+    await third
     await batcher.close()
 
 

@@ -128,6 +128,31 @@ async def test_what_was_read_behind_pings_without_end_is_not_taken_apart(monkeyp
         writer.close()
 
 
+async def test_what_was_read_of_who_vanishes_is_taken_apart_in_portions_and_nothing_of_it_is_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fed: list[int] = []
+    receive = Framing.receive
+    monkeypatch.setattr(Framing, "receive", lambda self, data: fed.append(len(data)) or receive(self, data))
+    async with listening() as ours:
+        _, writer = await asyncio.open_connection("127.0.0.1", ours.port)
+        writer.write(HELLO + KEY + b"\r\n")
+        connection = await ours.served.get()
+        said = [str(n).encode() for n in range(4000)]
+        flood = b"".join(Frame(Opcode.BINARY, data).serialize(mask=True) for data in said)
+        assert len(flood) > 4 * PORTION_BYTES
+        connection.data_received(flood)  # one read brings it all
+        connection.transport.abort()
+        heard = []
+        with suppress(ConnectionClosed):
+            while True:
+                heard.append(await connection.recv())
+        assert heard == said
+        assert max(fed) <= PORTION_BYTES
+        await connection.wait_closed()
+        writer.close()
+
+
 async def test_as_many_pings_as_a_burst_has_are_answered() -> None:
     async with listening() as ours, connect(ours.url) as peer:
         pongs = [await peer.ping(os.urandom(8)) for _ in range(int(CONTROL_AT_ONCE) // 2)]

@@ -109,7 +109,22 @@ def test_what_is_dropped_is_never_fed() -> None:
     fed = Fed()
     fed.portions.receive(bytes(5 * PORTION_BYTES))
     fed.portions.drop()
-    fed.portions.finish()
+    ended: list[bool] = []
+    fed.portions.finish(lambda: ended.append(True))
+    assert ended
+    assert not fed.loop.take()
+    assert len(fed.got) == 1
+
+
+def test_who_is_cut_off_at_the_end_has_his_end_all_the_same() -> None:
+    fed = Fed()
+    ended: list[bool] = []
+    fed.portions.receive(bytes(5 * PORTION_BYTES))
+    fed.portions.finish(lambda: ended.append(True))
+    fed.portions.drop()
+    assert not ended
+    assert fed.loop.take()
+    assert ended == [True]
     assert not fed.loop.take()
     assert len(fed.got) == 1
 
@@ -121,16 +136,25 @@ def test_a_transport_that_is_closing_is_left_alone() -> None:
     assert fed.transport.reads
 
 
-@pytest.mark.parametrize("behind", [False, True])
-def test_what_came_before_the_end_is_fed_at_the_end(behind: bool) -> None:
+@pytest.mark.parametrize("behind", ["never", "before", "after"])
+@pytest.mark.parametrize("size", [0, 1, PORTION_BYTES, PORTION_BYTES + 1, 5 * PORTION_BYTES])
+def test_what_came_before_the_end_is_fed_in_turns_and_then_it_is_the_end(size: int, behind: str) -> None:
     fed = Fed()
-    data = bytes(range(256)) * 100
+    ended: list[int] = []
+    data = bytes(n % 251 for n in range(size))
     fed.portions.receive(data)
-    if behind:
+    if behind == "before":
         fed.portions.pause()
-    fed.portions.finish()
+    fed.transport.closing = True
+    fed.portions.finish(lambda: ended.append(len(fed.got)))
+    if behind == "after":
+        fed.portions.pause()
+    turns = 0
+    while fed.loop.take():
+        turns += 1
     assert b"".join(fed.got) == data
-    assert not fed.loop.take()
+    assert ended == [len(fed.got)]
+    assert turns == max(0, -(-size // PORTION_BYTES) - 1)
 
 
 deeds = st.lists(st.integers(0, 5 * PORTION_BYTES) | st.sampled_from(["pause", "resume", "turn"]), max_size=40)
