@@ -128,8 +128,9 @@ async def test_what_was_read_behind_pings_without_end_is_not_taken_apart(monkeyp
         writer.close()
 
 
-async def test_what_was_read_of_who_vanishes_is_taken_apart_in_portions_and_nothing_of_it_is_lost(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("ends", [False, True], ids=["vanishes", "says that nothing more comes"])
+async def test_what_was_read_before_the_end_is_taken_apart_in_portions_and_nothing_of_it_is_lost(
+    monkeypatch: pytest.MonkeyPatch, ends: bool
 ) -> None:
     fed: list[int] = []
     receive = Framing.receive
@@ -142,6 +143,8 @@ async def test_what_was_read_of_who_vanishes_is_taken_apart_in_portions_and_noth
         flood = b"".join(Frame(Opcode.BINARY, data).serialize(mask=True) for data in said)
         assert len(flood) > 4 * PORTION_BYTES
         connection.data_received(flood)  # one read brings it all
+        if ends:
+            connection.eof_received()  # as TLS has it, though it is told not to read
         connection.transport.abort()
         heard = []
         with suppress(ConnectionClosed):
