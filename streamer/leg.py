@@ -385,9 +385,9 @@ class Leg:
         self.activity.interrupt()
         self._end_of_speech(self._position)
         behind = round((hole.start + hole.length) * RATE_HZ / self._rate_hz)
-        if behind > self._position:
-            heard += self._follow(self._segmenter.gap((behind - self._position) / RATE_HZ))
-            self._position = behind
+        # It may lie wholly within what frames were filled up with: that has put them up to a frame ahead of the clock.
+        heard += self._follow(self._segmenter.gap(max(0, behind - self._position) / RATE_HZ))
+        self._position = max(self._position, behind)
         self._kept.clear()
         return heard
 

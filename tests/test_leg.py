@@ -273,6 +273,23 @@ def test_a_leg_skips_forwards_only_and_counts_what_it_missed(model, spoken) -> N
     assert one.timeline.position == 5 * 8000
 
 
+def test_a_hole_within_what_a_frame_was_filled_up_with_ends_the_utterance_before_it(model, spoken, reference) -> None:
+    longest, middle_ms = inside(reference)
+    begin, hole = longest.start_ms * 8, middle_ms * 8 + 2
+    one = leg(model)
+    one.receive(Audio(0, spoken[begin : begin + 1].tobytes()))
+    one.finish()  # fills up the frame: 159 samples ahead of the clock from here on
+    assert not one.receive(Audio(0, spoken[begin + 1 : hole].tobytes()))
+    (before,) = one.gap(20)  # the last sample is filled up to a frame, too: that ends behind the hole
+    assert (before.cut, len(before.features) > 0) == (Cut.GAP, True)
+    behind = one.receive(Audio(0, spoken[hole:].tobytes())) + one.finish()
+    fresh = leg(model)
+    expected = fresh.receive(Audio(0, spoken[hole:].tobytes())) + fresh.finish()
+    assert [len(utterance.features) for utterance in behind] == [len(utterance.features) for utterance in expected]
+    for found, wanted in zip(behind, expected, strict=True):
+        np.testing.assert_array_equal(found.features, wanted.features)
+
+
 class Line:
     """One leg's sound on its way: as it was sent, and as it came."""
 
