@@ -203,7 +203,8 @@ def _wrong(token: str) -> str:
 
 
 def _seal(digest: bytes, secret: str) -> bytes:
-    return hmac.digest(secret.encode("utf-8", "replace"), digest, "sha256")
+    # Its digest is the key: HMAC fills a short one up with zeros, so that an empty secret and a NUL were one (RFC 2104).
+    return hmac.digest(_digest(secret), digest, "sha256")
 
 
 def _digest(text: str) -> bytes:
