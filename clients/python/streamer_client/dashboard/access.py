@@ -203,7 +203,7 @@ def _wrong(token: str) -> str:
 
 
 def _seal(digest: bytes, secret: str) -> bytes:
-    # Its digest is the key: HMAC fills a short one up with zeros, so that an empty secret and a NUL were one (RFC 2104).
+    # Its digest is the key: HMAC fills a short one up with zeros, so that no secret and a NUL were the same (RFC 2104).
     return hmac.digest(_digest(secret), digest, "sha256")
 
 
