@@ -142,8 +142,7 @@ async def test_what_breaks_the_rules_is_refused_of_a_stream_whose_messages_are_h
             other = Opcode.BINARY if kind is Opcode.TEXT else Opcode.TEXT
             if within == "within one in pieces":  # and the reader waits again
                 peer.writer.write(frame(other, b"a") + frame(kind, b"3", fin=False))
-                while "a" not in ours.got:  # noqa: ASYNC110 - no event says so
-                    await asyncio.sleep(0)
+                await ours.got.until("a")
                 holding = holding_of(ours.peers.get_nowait())
                 while holding.ear is None:  # noqa: ASYNC110 - no event says so
                     await asyncio.sleep(0)
@@ -205,8 +204,7 @@ async def test_what_was_read_before_we_cut_a_connection_is_not_lost() -> None:
         said: list[Message] = [bytes([n]) * 300 for n in range(190)]  # many portions
         async with raw(ours) as peer:
             peer.writer.write(frame(Opcode.BINARY, said[0]))
-            while not ours.got:  # noqa: ASYNC110 - no event says so
-                await asyncio.sleep(0)
+            await ours.got.until(said[0])
             peer.writer.write(b"".join(frame(Opcode.BINARY, message) for message in said[1:]))
             await ear.asleep.wait()
             connection = ours.peers.get_nowait()._connection  # type: ignore[attr-defined]

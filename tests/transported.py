@@ -85,6 +85,24 @@ class Sleepy(Taking):
         self.asleep.set()
 
 
+class Got(list[Message]):
+    """Messages that have come, and somebody who waits for them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._more = asyncio.Event()
+
+    def append(self, message: Message) -> None:
+        super().append(message)
+        self._more.set()
+
+    async def until(self, message: Message) -> None:
+        """Return as soon as a message is among them."""
+        while message not in self:
+            self._more.clear()
+            await self._more.wait()
+
+
 class Listening:
     """A listener, and what it has brought."""
 
@@ -99,7 +117,7 @@ class Listening:
         turnstile = Turnstile(0, lambda: 0.0)
         self.entrance = Entrance(settings, Doors(settings), metrics, self.guard, turnstile)
         self.peers: asyncio.Queue[Peer] = asyncio.Queue()
-        self.got: list[Message] = []
+        self.got = Got()
         self.ear: Taking = Taking(self.got)
         self.ended = asyncio.Event()
         self._serving = serving or self._read_all
